@@ -1,0 +1,75 @@
+"""Writing to the event log.
+
+Ids must become visible in the order they were drawn, or a reader that remembers the
+last id it saw would miss the late ones. So every writer takes one advisory lock before
+it draws ids and keeps it until its commit. The lock is taken last, after all row
+updates of the transaction: taken earlier, two writers could wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection, transaction
+
+from events.models import Event
+
+CHANNEL = "stablequeue_events"
+"""The NOTIFY channel on which each committed change is announced as `{id, kind, type, subject}`."""
+
+_ORDER_LOCK = 0x5351_0001
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change about to be stored: what happened to which subject."""
+
+    kind: str
+    subject_type: str
+    subject_id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record(changes: Sequence[Change]) -> None:
+    """Store `changes` and announce them when the surrounding transaction commits.
+
+    Must be the last statement of that transaction. Raises
+    TransactionManagementError outside of one.
+    """
+    if not changes:
+        return
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "An event is stored in the transaction of its change."
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
+        stored = Event.objects.bulk_create(
+            Event(
+                kind=change.kind,
+                subject_type=change.subject_type,
+                subject_id=change.subject_id,
+                data=dict(change.data),
+            )
+            for change in changes
+        )
+        cursor.executemany(
+            "SELECT pg_notify(%s, %s)",
+            [
+                (
+                    CHANNEL,
+                    json.dumps(
+                        {
+                            "id": event.id,
+                            "kind": event.kind,
+                            "type": event.subject_type,
+                            "subject": event.subject_id,
+                        }
+                    ),
+                )
+                for event in stored
+            ],
+        )

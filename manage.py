@@ -1,0 +1,17 @@
+#!/usr/bin/env python
+"""Django's command line for StableQueue. `./stablequeue <word>` calls it with the engines running."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the management command named on the command line."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stablequeue_project.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
