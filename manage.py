@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line for StableQueue. `./stablequeue <word>` calls it with the engines running."""
+"""Django's command line. `./stablequeue <word>` calls it with the engines running."""
 
 import os
 import sys
