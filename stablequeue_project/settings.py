@@ -151,6 +151,54 @@ REST_FRAMEWORK = {
 TIME_SCALE = _read("float", "STABLEQUEUE_TIME_SCALE", 1.0, validate=validate.Range(0.001, 10))
 """Test-only factor on every timing below: 0.1 makes them ten times shorter."""
 
+DISPATCHER_TICK = 2.0 * TIME_SCALE
+"""Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""
+LEASE_DEAD_TICKS = 15
+"""Own ticks of the dispatcher with the same beat after which a lease counts as dead."""
+RESEND_AFTER = 10.0 * TIME_SCALE
+"""Seconds after which the message of an admitted job that nobody claimed is sent again."""
+WORKER_BEAT = 2.0 * TIME_SCALE
+FENCE_AFTER = 20.0 * TIME_SCALE
+"""Seconds without the database after which a worker gives its generation up."""
+DATABASE_PATIENCE = 900.0 * TIME_SCALE
+"""Seconds a worker tries to store a finished result."""
+SAVE_PATIENCE = 900.0 * TIME_SCALE
+"""Seconds a worker tries to save finished pictures."""
+STORAGE_WAIT = 30.0 * TIME_SCALE
+"""Seconds a job waits before its next try when the pictures folder cannot be written."""
+GENERATION_CAP = 6 * 3600.0 * TIME_SCALE
+"""Seconds a single generation may take."""
+PROCESS_GONE_AFTER = 10.0 * TIME_SCALE
+"""Seconds of silence after which a process is taken for dead by GET /status."""
+PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
+PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
+"""Seconds between two probes of a server that is away, or well."""
+
+# --- Celery --------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_DEFAULT_QUEUE = "chores"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# Early ack: a message lost with its worker is the dispatcher's business, not the broker's.
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 2.0
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2.0,
+    "socket_timeout": 10.0,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+
+# --- logging -------------------------------------------------------------------------
+
 LOG_LEVEL = _read(
     "str",
     "STABLEQUEUE_LOG_LEVEL",
