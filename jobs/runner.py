@@ -57,8 +57,8 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
     try:
         images.require_writable()
         client = job.server.client()
-        checkpoint = _resolve_checkpoint(client, job)
-        body, warnings = _prepare(client, job, checkpoint)
+        checkpoint, warnings = _resolve_checkpoint(client, job)
+        body = _prepare(client, job, checkpoint, warnings)
         if not slots.mark_sent(lease):
             slots.free(lease)
             return Gone()
@@ -86,22 +86,24 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
     return outcome
 
 
-def _resolve_checkpoint(client: ForgeClient, job: Job) -> Checkpoint | None:
-    """The checkpoint on this server's own list; None for the one it has selected.
+def _resolve_checkpoint(client: ForgeClient, job: Job) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint on this server's own list, None for the one it has selected; and warnings.
 
     Forge draws with whatever is loaded when it doesn't know a name, and says nothing.
     """
     wanted = payload.wanted_checkpoint(job.parameters)
     if names.is_no_override(wanted):
-        return None
-    return names.match(wanted, client.checkpoints()).listed
+        return None, []
+    match = names.match(wanted, client.checkpoints())
+    if match.warning == names.HASH_MISMATCH:
+        return match.listed, [f"The file on {job.target_alias} has another hash than asked for."]
+    return match.listed, []
 
 
 def _prepare(
-    client: ForgeClient, job: Job, checkpoint: Checkpoint | None
-) -> tuple[dict[str, Any], list[str]]:
-    """The request's body, and what had to be left out of it."""
-    warnings: list[str] = []
+    client: ForgeClient, job: Job, checkpoint: Checkpoint | None, warnings: list[str]
+) -> dict[str, Any]:
+    """The request's body. What had to be left out of it is added to `warnings`."""
     scheduler = payload.wanted_scheduler(job.parameters)
     if scheduler and scheduler not in client.schedulers():
         warnings.append(
@@ -116,7 +118,7 @@ def _prepare(
         read_input=inputs.read_base64,
     )
     fleet.pin_options(job.server, client, body.get("override_settings", {}))
-    return body, warnings
+    return body
 
 
 def _draw(client: ForgeClient, job: Job, lease: Lease, body: dict[str, Any]) -> Generation:
@@ -172,7 +174,9 @@ def _judge(job: Job, checkpoint: Checkpoint | None, generation: Generation) -> O
         return Gone()
     if generation.foreign_interrupt:
         return Charged("INTERRUPTED", "Somebody interrupted the generation on the server itself.")
-    if checkpoint and not checkpoint.drew(generation):
+    if checkpoint and not names.is_answered_by(
+        checkpoint, generation.model_name, generation.model_hash
+    ):
         return Refused(
             "MODEL_MISMATCH",
             f"{job.target_alias} drew with {generation.model_name!r} instead of "

@@ -172,6 +172,15 @@ def normalized(wanted: str, listing: Sequence[Listed]) -> str:
         return path.replace("/", "\\") if _is_windows(listing) else path
 
 
+def is_answered_by(listed: Listed, model_name: str, model_hash: str) -> bool:
+    """Whether a generation's own word on its model (`info.sd_model_name`, a bare stem, and
+    `info.sd_model_hash`) fits the listed one. What Forge left out counts as fitting."""
+    if listed.hash and model_hash:
+        return _same_hash(model_hash, listed.hash)
+    stem = _without_extension(_basename(_slashed(name_of(listed))))
+    return not model_name or model_name == stem
+
+
 # --- what was asked for --------------------------------------------------------------
 
 
