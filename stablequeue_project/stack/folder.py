@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from stablequeue_project.stack import ports
 from stablequeue_project.stack.errors import StackError
@@ -96,14 +96,14 @@ class DataFolder:
     def account(self, engine: str) -> Account | None:
         """Return what the engine named `engine` was last given."""
         stored = self._stored_accounts().get(engine)
-        return Account(**stored) if stored else None
+        return Account(int(stored["port"]), str(stored["password"])) if stored else None
 
     def remember(self, engine: str, account: Account) -> None:
         """Keep `account` for the next start, readable by ourselves only."""
         text = json.dumps({**self._stored_accounts(), engine: asdict(account)}, indent=2)
         write_private(self._accounts, text)
 
-    def _stored_accounts(self) -> dict[str, dict[str, object]]:
+    def _stored_accounts(self) -> dict[str, dict[str, Any]]:
         try:
             stored = json.loads(self._accounts.read_text())
         except (FileNotFoundError, ValueError):

@@ -140,7 +140,7 @@ class Postgres:
         self._run((*command, "-D", str(data), "postgres"), data, statement + ";\n\n")
 
     def _run(self, command: tuple[str, ...], folder: Path, text: str = "") -> None:
-        outcome = subprocess.run(
+        outcome = subprocess.run(  # noqa: S603
             self._as_user(command, folder=folder).command_line(),
             input=text,
             capture_output=True,

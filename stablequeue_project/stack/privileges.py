@@ -56,6 +56,7 @@ def capability_for(user: User | None, binary: Path, folder: Path) -> int | None:
     """
     if user is None:
         return None
+    binary, folder = binary.resolve(), folder.resolve()
     if not _may(user, binary, 0o111):
         return CAP_DAC_OVERRIDE
     if all(_may(user, parent, 0o111) for parent in (*binary.parents, *folder.parents)):

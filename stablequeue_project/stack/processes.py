@@ -13,6 +13,8 @@ from stablequeue_project.stack.ports import Address
 from stablequeue_project.stack.privileges import User
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SETTINGS_UNUSABLE = os.EX_CONFIG
+"""Exit code of a gate: trying again is useless, since a setting is wrong."""
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,17 @@ REDIS_ORDER = 20
 def table(address: Address) -> tuple[Process, ...]:
     """Return what runs beside the engines. docker-compose.yml names the same commands."""
     python = sys.executable
+    gunicorn = (python, "-m", "gunicorn", "stablequeue_project.wsgi:application")
+    serving = ("--config", "python:stablequeue_project.gunicorn_config", "--bind", address.bind)
     celery = (python, "-m", "celery", "-A", "stablequeue_project", "worker", "--pool", "threads")
     quiet = ("--loglevel", "INFO", "--without-mingle", "--without-gossip")
+    worker = ("--servers", "--concurrency", "64", "--hostname", "worker@%h")
+    chores = ("--queues", "chores", "--concurrency", "8", "--hostname", "chores@%h")
+    migrate = (python, "-m", "stablequeue_project.stack.migrate")
     return (
-        Process(
-            "migrate",
-            (python, "-m", "stablequeue_project.stack.migrate"),
-            order=30,
-            is_gate=True,
-        ),
-        Process(
-            "worker",
-            (*celery, "--servers", "--concurrency", "64", "--hostname", "worker@%h", *quiet),
-            order=40,
-        ),
-        Process(
-            "chores",
-            (*celery, "--queues", "chores", "--concurrency", "8", "--hostname", "chores@%h")
-            + quiet,
-            order=40,
-        ),
+        Process("migrate", migrate, order=30, is_gate=True),
+        Process("worker", (*celery, *worker, *quiet), order=40),
+        Process("chores", (*celery, *chores, *quiet), order=40),
         Process("dispatcher", (python, "manage.py", "dispatcher"), order=50, stop_seconds=5),
-        Process(
-            "web",
-            (python, "-m", "gunicorn", "stablequeue_project.wsgi:application")
-            + ("--config", "python:stablequeue_project.gunicorn_config")
-            + ("--bind", address.bind),
-            order=60,
-            stop_seconds=8,
-        ),
+        Process("web", (*gunicorn, *serving), order=60, stop_seconds=8),
     )
