@@ -206,7 +206,7 @@ class Engine:
         for batch in range(batches):
             with self.gate.changed:
                 self.progress.state.skipped = False
-                if self.progress.state.interrupted:
+                if self._interrupted():
                     result.interrupted = True
                     break
                 if batches > 1:
@@ -223,7 +223,7 @@ class Engine:
                 result.infotexts.append(recipe.infotext(index))
                 self._save(order, recipe, index, picture, folder)
             with self.gate.changed:
-                result.interrupted = self.progress.state.interrupted and done < 1
+                result.interrupted = done < 1 and self._interrupted()
                 self.progress.state.next_job()
         first_image = self._put_grid_first(order, result, folder)
         result.info = recipe.info(result.infotexts, first_image=first_image)
@@ -254,9 +254,12 @@ class Engine:
             if fault and step == steps // 2:
                 self._strike(fault, order)
             self.gate.pause(began + seconds * (step + 1) / steps - time.monotonic())
-            if self.progress.state.interrupted or self.progress.state.skipped:
+            if self._interrupted() or self.progress.state.skipped:
                 return (step + 1) / steps
         return 1.0
+
+    def _interrupted(self) -> bool:
+        return self.progress.state.interrupted
 
     def _strike(self, fault: Fault, order: Order) -> None:
         """Let a fault happen at half of the steps."""
@@ -279,7 +282,7 @@ class Engine:
         self, order: Order, recipe: Recipe, index: int, picture: Image.Image, folder: str
     ) -> None:
         """Write a picture if the job wants it on disk. Half ones are not written."""
-        stopped = self.progress.state.interrupted or self.progress.state.skipped
+        stopped = self._interrupted() or self.progress.state.skipped
         if stopped and not self.options["save_incomplete_images"]:
             return
         if order.request["save_images"] and self.options["samples_save"]:

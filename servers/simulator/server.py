@@ -18,7 +18,7 @@ from servers.simulator.application import Application
 from servers.simulator.catalogue import Catalogue, ModelFile
 from servers.simulator.control import Control
 from servers.simulator.engine import Engine, Order
-from servers.simulator.errors import SimulatorError
+from servers.simulator.errors import AbortedError, SimulatorError
 from servers.simulator.journal import Journal
 from servers.simulator.options import Options
 from servers.simulator.wire import Listener
@@ -65,10 +65,11 @@ class ForgeSimulator:
         self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
         self._host = host
         self._listener = Listener(self, host, port)
+        self._journal = Journal(log)
         self._build()
 
     def _build(self) -> None:
-        """A Forge fresh from its start: nothing loaded, no journal, no faults."""
+        """A Forge fresh from its start: nothing loaded, no task known, no faults."""
         lists = json.loads((Path(__file__).parent / "forge_lists.json").read_text("utf-8"))
         catalogue = Catalogue(self._models, self._loras, windows=self._windows)
         first = catalogue.listed[0]
@@ -77,7 +78,6 @@ class ForgeSimulator:
             "sd_model_checkpoint": catalogue.name(first),
             "sd_checkpoint_hash": first.digest if first.hashed else None,
         }
-        self._journal = Journal(self._log)
         self._faults = faults.FaultPlan()
         self.engine = Engine(
             catalogue,
@@ -102,6 +102,12 @@ class ForgeSimulator:
         """Stop at once, as a killed Forge: connections close without an answer."""
         self._listener.close()
         self.engine.gate.abort()
+
+    def restart(self) -> None:
+        """Die and come back on the same port, knowing nothing. The journal goes on."""
+        self.stop()
+        self._build()
+        self.start()
 
     def __enter__(self) -> Self:
         self.start()
@@ -167,13 +173,15 @@ class ForgeSimulator:
     def reset(self) -> None:
         """As just started: no jobs, no faults, nothing loaded, an empty journal."""
         self.engine.gate.abort()
+        self._journal = Journal(self._log)
         self._build()
 
     def _refuse(self, seconds: float) -> None:
         """Listen to nobody for a while. Answers under way still go out."""
         self._listener.close(idle_only=True)
-        self.engine.gate.wait(seconds)
-        self._listener.open()
+        with suppress(AbortedError):
+            self.engine.gate.wait(seconds)
+            self._listener.open()
 
 
 def die_at_once() -> None:
