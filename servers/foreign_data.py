@@ -75,7 +75,8 @@ def picture_kind(data: bytes) -> str | None:
 def is_whole_png(data: bytes) -> bool:
     """Say whether `data` is a PNG from its signature to IEND, each chunk's checksum right."""
     view = memoryview(data)
-    position, kinds = len(PNG_SIGNATURE), []
+    position = len(PNG_SIGNATURE)
+    kinds: list[bytes] = []
     if not data.startswith(PNG_SIGNATURE):
         return False
     while len(data) - position >= 12 and len(kinds) < MAX_PNG_CHUNKS:

@@ -189,7 +189,7 @@ class _Connection(HTTPConnection):
         peer = super()._new_conn()
         try:
             self._line.judge(peer)
-        except ForgeUnreachable:
+        except (ForgeUnreachable, OSError):
             peer.close()
             raise
         return peer
@@ -211,11 +211,12 @@ class _TlsConnection(_Connection, HTTPSConnection):
 def _why(error: Exception) -> str:
     if isinstance(error, exceptions.NameResolutionError):
         return "no machine has that name"
-    if isinstance(error, exceptions.ConnectTimeoutError | TimeoutError):
-        return "no answer; the machine may be off or asleep"
     if isinstance(error, ssl.SSLError | exceptions.SSLError):
         return "its TLS certificate or protocol is not accepted"
+    # urllib3 wraps the system's own error, and counts it as a kind of time-out.
     cause = error.__cause__ if isinstance(error, exceptions.NewConnectionError) else error
+    if isinstance(cause, exceptions.ConnectTimeoutError | TimeoutError):
+        return "no answer; the machine may be off or asleep"
     reason = cause.strerror if isinstance(cause, OSError) else None
     return one_line(reason or "no connection").lower()
 
