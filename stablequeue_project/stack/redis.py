@@ -26,7 +26,7 @@ class Redis:
 
     def prepare(self) -> None:
         """Write the configuration a start needs. Raises StackError if there is no Redis."""
-        _program()
+        program()
         account = folders.refreshed(self._folder.account(self.name))
         self._folder.redis.mkdir(mode=0o700, exist_ok=True)
         if not os.access(self._folder.redis, os.W_OK | os.X_OK):
@@ -55,7 +55,7 @@ class Redis:
         """Return what to run."""
         return processes.Process(
             self.name,
-            (_program(), str(self._configuration)),
+            (program(), str(self._configuration)),
             order=processes.REDIS_ORDER,
             stop_seconds=5,
             folder=self._folder.redis,
@@ -85,7 +85,8 @@ class Redis:
         return self._folder.run / "redis.conf"
 
 
-def _program() -> str:
+def program() -> str:
+    """Return the path of a redis-server. Raises StackError if there is none."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found

@@ -32,6 +32,11 @@ def eventually(condition, *, seconds=30.0, what="the condition"):
     raise AssertionError(f"{what} did not come true within {seconds} s")
 
 
+def is_idle(forge):
+    """Whether a simulated Forge draws nothing right now."""
+    return forge.journal.count(lambda generation: generation.outcome == "running") == 0
+
+
 class OwnRedis:
     """A Redis that a story can stop and start."""
 

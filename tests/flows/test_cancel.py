@@ -3,7 +3,7 @@
 import pytest
 
 from servers.simulator.server import ForgeSimulator
-from tests.flows.stack import eventually
+from tests.flows.stack import eventually, is_idle
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_a_cancelled_waiting_job_never_reaches_forge(stack, slow):
     assert answer.json()["message"] == "Job cancelled successfully."
     assert answer.json()["job"]["status"] == "cancelled"
     assert stack.wait_for(running)["status"] == "completed"
-    assert [entry["seed"] for entry in slow.journal] == [1]
+    assert [entry.seed for entry in slow.journal.generations] == [1]
 
 
 def test_a_cancelled_running_job_is_interrupted_and_the_next_one_goes_on(stack, slow):
@@ -33,7 +33,7 @@ def test_a_cancelled_running_job_is_interrupted_and_the_next_one_goes_on(stack, 
     assert stack.cancel(running).status_code == 200
 
     assert stack.wait_for(following)["status"] == "completed"
-    assert [entry["outcome"] for entry in slow.journal] == ["interrupted", "completed"]
+    assert [entry.outcome for entry in slow.journal.generations] == ["interrupted", "completed"]
     assert stack.job(running)["status"] == "cancelled"
     assert stack.job(running)["result_details"] == {
         "cancelled": True,
@@ -43,14 +43,14 @@ def test_a_cancelled_running_job_is_interrupted_and_the_next_one_goes_on(stack, 
 
 def test_while_somebody_else_draws_nothing_is_interrupted(stack, slow):
     alias = stack.add_server(slow.port)
-    slow.start_foreign(seconds=2)
+    slow.foreign(seconds=2)
     ours = stack.generate(alias)
     eventually(lambda: stack.job(ours)["phase"] == "queued_on_forge", what="queueing on Forge")
 
     stack.cancel(ours)
 
-    eventually(lambda: len(slow.journal) == 2 and slow.is_idle, what="both ended")
-    assert [entry["outcome"] for entry in slow.journal] == ["completed", "interrupted"]
+    eventually(lambda: len(slow.journal.generations) == 2 and is_idle(slow), what="both ended")
+    assert [entry.outcome for entry in slow.journal.generations] == ["completed", "interrupted"]
 
 
 def test_a_deleted_running_job_is_gone_and_leaves_nothing(stack, slow):
@@ -63,8 +63,8 @@ def test_a_deleted_running_job_is_gone_and_leaves_nothing(stack, slow):
     assert answer.json()["message"] == f"Job {job_id} deleted successfully."
     status = stack.api.get(f"{stack.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
     assert status.status_code == 404
-    eventually(lambda: slow.is_idle, what="Forge idle")
-    assert slow.journal[0]["outcome"] == "interrupted"
+    eventually(lambda: is_idle(slow), what="Forge idle")
+    assert slow.journal.generations[0].outcome == "interrupted"
     outputs = stack.data / "outputs"
     assert not list(outputs.glob(f"{job_id[:8]}_*"))
 

@@ -24,7 +24,7 @@ def test_a_prompt_becomes_a_picture_with_its_infotext(stack, forge):
     assert picture.size == (64, 64)
     assert picture.text["parameters"].startswith("a lighthouse\nSteps: 20")
     assert job["result_details"]["generation_info"]["prompt"] == "a lighthouse"
-    assert [entry["seed"] for entry in forge.journal] == [77]
+    assert [entry.seed for entry in forge.journal.generations] == [77]
 
 
 def test_a_batch_yields_every_picture_under_its_own_seed(stack, forge):
@@ -44,7 +44,7 @@ def test_a_seed_left_open_is_drawn_once_and_shown(stack, forge):
 
     assert job["generation_params"]["seed"] == ""
     assert job["seed"] == job["result_details"]["generation_info"]["seed"]
-    assert forge.journal[0]["seed"] == job["seed"]
+    assert forge.journal.generations[0].seed == job["seed"]
 
 
 def test_a_picture_sent_along_is_drawn_from_and_kept_as_a_file(stack, forge):
@@ -61,7 +61,7 @@ def test_a_picture_sent_along_is_drawn_from_and_kept_as_a_file(stack, forge):
     )
 
     assert job["status"] == "completed", job
-    assert forge.journal[0]["kind"] == "img2img"
+    assert forge.journal.generations[0].kind == "img2img"
     [reference] = job["generation_params"]["init_images"]
     assert reference["bytes"] == len(file.getvalue())
     kept = stack.api.get(f"{stack.url}{reference['url']}", timeout=10)
@@ -75,8 +75,8 @@ def test_jobs_of_one_server_run_one_after_the_other_in_their_order(stack, forge)
     for job_id in jobs:
         assert stack.wait_for(job_id)["status"] == "completed"
 
-    assert [entry["seed"] for entry in forge.journal] == [0, 1, 2, 3, 4]
-    assert forge.max_parallel == 1
+    assert [entry.seed for entry in forge.journal.generations] == [0, 1, 2, 3, 4]
+    assert forge.journal.max_parallel == 1
 
 
 def test_progress_is_shown_while_forge_draws(stack):
@@ -108,7 +108,7 @@ def test_a_checkpoint_with_the_wrong_slash_reaches_forge_under_its_own_name(stac
 
         assert job["status"] == "completed", job
         own = "\\" if windows else "/"
-        assert forge.journal[0]["checkpoint"] == f"Pony{own}cyberrealisticPony_v8.safetensors"
+        assert forge.journal.generations[0].checkpoint == f"Pony{own}cyberrealisticPony_v8.safetensors"
 
 
 def test_a_checkpoint_the_server_lacks_fails_the_job_and_is_never_sent(stack, forge):
@@ -119,7 +119,7 @@ def test_a_checkpoint_the_server_lacks_fails_the_job_and_is_never_sent(stack, fo
     assert job["status"] == "failed"
     assert job["result_details"]["error"] == "CHECKPOINT_NOT_FOUND"
     assert "nope.safetensors" in job["result_details"]["message"]
-    assert forge.journal == []
+    assert forge.journal.generations == []
 
 
 def test_a_model_used_silently_instead_of_the_wanted_one_fails_the_job(stack):

@@ -18,9 +18,9 @@ def test_a_killed_worker_costs_one_more_start_at_most(stack):
 
         assert job["status"] == "completed"
         assert len(job["result_details"]["images"]) == 1
-        assert len(forge.journal) <= 2
-        assert {entry["seed"] for entry in forge.journal} == {9}
-        assert forge.max_parallel == 1
+        assert len(forge.journal.generations) <= 2
+        assert {entry.seed for entry in forge.journal.generations} == {9}
+        assert forge.journal.max_parallel == 1
 
 
 def test_a_wiped_redis_loses_no_waiting_job(stack, own_redis, forge):
@@ -30,7 +30,7 @@ def test_a_wiped_redis_loses_no_waiting_job(stack, own_redis, forge):
     own_redis.client.flushall()
 
     assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 20
-    assert sorted(entry["seed"] for entry in forge.journal) == list(range(20))
+    assert sorted(entry.seed for entry in forge.journal.generations) == list(range(20))
 
 
 def test_a_killed_dispatcher_is_replaced(stack, forge):
@@ -41,7 +41,7 @@ def test_a_killed_dispatcher_is_replaced(stack, forge):
     jobs.append(stack.generate(alias))
 
     assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 4
-    assert len(forge.journal) == 4
+    assert len(forge.journal.generations) == 4
 
 
 def test_without_redis_jobs_are_accepted_at_once_and_run_when_it_is_back(stack, own_redis, forge):
@@ -58,7 +58,7 @@ def test_without_redis_jobs_are_accepted_at_once_and_run_when_it_is_back(stack, 
     # would take its connection time-outs, two seconds and more each.
     assert took < 20 * 2
     assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 20
-    assert len(forge.journal) == 21
+    assert len(forge.journal.generations) == 21
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_a_failure_of_forge_is_charged_and_tried_again_with_the_same_seed(stack,
         assert job["status"] == "completed", job
         assert job["retry_count"] == starts - 1
         assert len(job["errors"]) == 1
-        assert len({entry["seed"] for entry in forge.journal}) == 1
-        assert forge.max_parallel == 1
+        assert len({entry.seed for entry in forge.journal.generations}) == 1
+        assert forge.journal.max_parallel == 1
 
 
 def test_everything_killed_at_once_and_started_again_finishes_all_jobs(tmp_path):
@@ -94,7 +94,7 @@ def test_everything_killed_at_once_and_started_again_finishes_all_jobs(tmp_path)
 
         ended = [stack.wait_for(job_id) for job_id in jobs]
         assert [job["status"] for job in ended] == ["completed"] * 10
-        assert len(forge.journal) <= 11
-        assert forge.max_parallel == 1
+        assert len(forge.journal.generations) <= 11
+        assert forge.journal.max_parallel == 1
         names = {path.name for path in (stack.data / "outputs").glob("*.png")}
         assert names == {name for job in ended for name in job["result_details"]["images"]}
