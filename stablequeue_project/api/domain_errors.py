@@ -1,0 +1,9 @@
+"""The errors of the apps that clients get to see: each has a `code` and a sentence."""
+
+from __future__ import annotations
+
+from apikeys.errors import ApiKeyError
+from models_catalog.names import CheckpointNameError
+
+DOMAIN_ERRORS: tuple[type[Exception], ...] = (ApiKeyError, CheckpointNameError)
+"""The base classes. Every class below them must have its code in `codes.CODES`."""
