@@ -57,19 +57,22 @@ def record(changes: Sequence[Change]) -> None:
             for change in changes
         )
         cursor.executemany(
-            "SELECT pg_notify(%s, %s)",
+            _NOTIFY,
             [
-                (
-                    CHANNEL,
-                    json.dumps(
-                        {
-                            "id": event.id,
-                            "kind": event.kind,
-                            "type": event.subject_type,
-                            "subject": event.subject_id,
-                        }
-                    ),
-                )
+                (CHANNEL, _notice(event.kind, event.subject_type, event.subject_id, id=event.id))
                 for event in stored
             ],
         )
+
+
+def announce(kind: str, subject_type: str, subject_id: str) -> None:
+    """Tell the listeners of something that is not worth a row, when the transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTIFY, [CHANNEL, _notice(kind, subject_type, subject_id)])
+
+
+_NOTIFY = "SELECT pg_notify(%s, %s)"
+
+
+def _notice(kind: str, subject_type: str, subject_id: str, **more: int) -> str:
+    return json.dumps({"kind": kind, "type": subject_type, "subject": subject_id, **more})

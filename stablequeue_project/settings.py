@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, validate
 
+from apikeys.origins import Origin
 from stablequeue_project.secret_key import load_or_create
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -102,10 +103,19 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "stablequeue_project.guards.HostGuard",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "stablequeue_project.response_headers.SecurityHeaders",
+    "stablequeue_project.guards.OriginGuard",
+    "stablequeue_project.response_headers.KeyHolderCors",
+    "stablequeue_project.guards.BodyCap",
+    "stablequeue_project.guards.JsonOnly",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    # For the forms of /admin and the login page; the REST views are exempt and have guards.
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
@@ -136,7 +146,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Files are served from where the apps keep them; nothing has to be collected first.
 WHITENOISE_USE_FINDERS = True
 
 # Cookies ignore ports, and other Django apps live on the same host.
@@ -147,17 +157,105 @@ CSRF_COOKIE_NAME = "stablequeue_csrf"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["stablequeue_project.api.json_parser.StrictJSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.RouteAccess"],
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "stablequeue_project.api.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": 0,
 }
+
+# --- who may call: guards, origins, key headers ----------------------------------------
+
+
+def _origins(name: str, default: str = "") -> list[str]:
+    origins: list[str] = _read("list", name, default.split(",") if default else [])
+    for origin in origins:
+        if Origin.parse(origin) is None:
+            raise ImproperlyConfigured(
+                f"{name}: {origin!r} is no origin like http://localhost:7860 "
+                "(scheme, host and port, no path). See .env.example."
+            )
+    return origins
+
+
+ALLOWED_EXTRA_HOSTS = [host.lower() for host in _read("list", "STABLEQUEUE_HOSTS", [])]
+"""Host names of ours beside those of a home network; `.example.com` means all below it."""
+
+OWN_ORIGINS = _origins("STABLEQUEUE_ORIGINS")
+"""Where browsers see our pages when a reverse proxy stands between."""
+CSRF_TRUSTED_ORIGINS = OWN_ORIGINS
+
+CORS_ALLOWED_ORIGINS = _origins(
+    "STABLEQUEUE_CORS_ORIGINS",
+    "http://localhost:7860,http://localhost:8080,http://localhost:3000",
+)
+"""Pages that may call application routes with a key of their own, and show pictures."""
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "idempotency-key", "last-event-id"),
+    *("x-api-key", "x-api-secret"),
+]
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+# The body cap in front decides; Django's own limit would answer without the envelope.
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# No cookie of its own, and no text left behind in one.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- StableQueue ---------------------------------------------------------------------
 
 TIME_SCALE = _read("float", "STABLEQUEUE_TIME_SCALE", 1.0, validate=validate.Range(0.001, 10))
 """Test-only factor on every timing below: 0.1 makes them ten times shorter."""
+
+DISPATCHER_TICK = 2.0 * TIME_SCALE
+"""Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""
+LEASE_DEAD_TICKS = 15
+"""Own ticks of the dispatcher with the same beat after which a lease counts as dead."""
+RESEND_AFTER = 10.0 * TIME_SCALE
+"""Seconds after which the message of an admitted job that nobody claimed is sent again."""
+WORKER_BEAT = 2.0 * TIME_SCALE
+FENCE_AFTER = 20.0 * TIME_SCALE
+"""Seconds without the database after which a worker gives its generation up."""
+DATABASE_PATIENCE = 900.0 * TIME_SCALE
+"""Seconds a worker tries to store a finished result."""
+SAVE_PATIENCE = 900.0 * TIME_SCALE
+"""Seconds a worker tries to save finished pictures."""
+STORAGE_WAIT = 30.0 * TIME_SCALE
+"""Seconds a job waits before its next try when the pictures folder cannot be written."""
+GENERATION_CAP = 6 * 3600.0 * TIME_SCALE
+"""Seconds a single generation may take."""
+PROCESS_GONE_AFTER = 10.0 * TIME_SCALE
+"""Seconds of silence after which a process is taken for dead by GET /status."""
+PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
+PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
+"""Seconds between two probes of a server that is away, or well."""
+
+# --- Celery --------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_DEFAULT_QUEUE = "chores"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# Early ack: a message lost with its worker is the dispatcher's business, not the broker's.
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_TASK_SEND_SENT_EVENT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 2.0
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2.0,
+    "socket_timeout": 10.0,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+
+# --- logging -------------------------------------------------------------------------
 
 LOG_LEVEL = _read(
     "str",

@@ -1,8 +1,21 @@
 """Which address leads to which app."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+
+from jobs.api import OutputView
+from stablequeue_project import views
 
 urlpatterns = [
+    path("status", views.status),
+    path("outputs/<str:name>", OutputView.as_view()),
+    path("api/v1/", include("apikeys.urls")),
+    path("api/v1/", include("servers.urls")),
+    path("api/v1/", include("jobs.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "stablequeue_project.api.error_views.bad_request"
+handler403 = "stablequeue_project.api.error_views.forbidden"
+handler404 = "stablequeue_project.api.error_views.not_found"
+handler500 = "stablequeue_project.api.error_views.server_error"

@@ -4,6 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from apikeys.usage import usage
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stablequeue_project.settings")
 
 application = get_wsgi_application()
+usage.start()

@@ -1,0 +1,56 @@
+"""Who a request is from: reads and checks the key it shows."""
+
+from __future__ import annotations
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from apikeys.keys import (
+    NO_SECRET,
+    Credentials,
+    MalformedCredentials,
+    read_credentials,
+    secret_matches,
+)
+from apikeys.models import ApiKey
+from apikeys.usage import usage
+
+SENTENCE = (
+    "A valid API key is needed: send X-API-Key and X-API-Secret, "
+    "or Authorization: Bearer base64(key:secret). "
+    "Keys are made on the API Keys page."
+)
+"""One text for all refusals, so that nobody learns which half of a guess was right."""
+
+
+class KeyAuthentication(BaseAuthentication):
+    """Sets `request.auth` to the ApiKey shown. A key that is shown and wrong is refused with 401.
+
+    The query string is never looked at.
+    """
+
+    def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
+        """Return (no user, the key), or None for a request that shows none."""
+        try:
+            credentials = read_credentials(request.headers)
+        except MalformedCredentials as error:
+            raise AuthenticationFailed(SENTENCE) from error
+        if credentials is None:
+            return None
+        api_key = _judged(credentials)
+        if api_key is None:
+            raise AuthenticationFailed(SENTENCE)
+        usage.count(api_key.id)
+        return None, api_key
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme, which makes refusals a 401; browsers ask nothing for this one."""
+        return 'Bearer realm="StableQueue"'
+
+
+def _judged(credentials: Credentials) -> ApiKey | None:
+    """Return the active key these credentials open; as slow for unknown keys as for known ones."""
+    api_key = ApiKey.objects.filter(key=credentials.key).first()
+    matches = secret_matches(credentials.secret, api_key.secret_hash if api_key else NO_SECRET)
+    return api_key if api_key and matches and api_key.is_active else None

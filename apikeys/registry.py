@@ -1,0 +1,91 @@
+"""The verbs of a key's life. Each stores its event in the same transaction, never a secret."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+from django.db import connection, transaction
+
+from apikeys.errors import ApiKeyNotFound, ApiKeySetupDone
+from apikeys.keys import hash_secret, new_key, new_secret
+from apikeys.models import ApiKey
+from events.log import Change, record
+
+_SETUP_LOCK = 0x5351_0002
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key just made, with the secret that can't be read again later."""
+
+    api_key: ApiKey
+    secret: str = field(repr=False)
+
+
+@transaction.atomic
+def create_first(*, name: str, description: str = "") -> NewKey:
+    """Make the first key. Of many who try at once, one succeeds.
+
+    Raises ApiKeySetupDone.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SETUP_LOCK])
+    if ApiKey.objects.exists():
+        raise ApiKeySetupDone
+    return create(name=name, description=description)
+
+
+@transaction.atomic
+def create(*, name: str, description: str = "") -> NewKey:
+    """Make a key."""
+    secret = new_secret()
+    api_key = ApiKey.objects.create(
+        name=name, description=description, key=new_key(), secret_hash=hash_secret(secret)
+    )
+    record([_change("api_key.created", api_key)])
+    return NewKey(api_key, secret)
+
+
+@transaction.atomic
+def update(
+    api_key_id: uuid.UUID,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    is_active: bool | None = None,
+) -> ApiKey:
+    """Change what is given; None leaves a value as it is. Raises ApiKeyNotFound."""
+    api_key = _locked(api_key_id)
+    given = {"name": name, "description": description, "is_active": is_active}
+    changes = {field: value for field, value in given.items() if value is not None}
+    for attribute, value in changes.items():
+        setattr(api_key, attribute, value)
+    api_key.save(update_fields=list(changes))
+    record([_change("api_key.updated", api_key)])
+    return api_key
+
+
+@transaction.atomic
+def delete(api_key_id: uuid.UUID) -> ApiKey:
+    """Remove a key and return what it was. Raises ApiKeyNotFound."""
+    api_key = _locked(api_key_id)
+    ApiKey.objects.filter(id=api_key_id).delete()
+    record([_change("api_key.deleted", api_key)])
+    return api_key
+
+
+def _locked(api_key_id: uuid.UUID) -> ApiKey:
+    try:
+        return ApiKey.objects.select_for_update().get(id=api_key_id)
+    except ApiKey.DoesNotExist as error:
+        raise ApiKeyNotFound from error
+
+
+def _change(kind: str, api_key: ApiKey) -> Change:
+    return Change(
+        kind=kind,
+        subject_type="api_key",
+        subject_id=str(api_key.id),
+        data={"name": api_key.name, "is_active": api_key.is_active},
+    )

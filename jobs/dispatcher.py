@@ -1,0 +1,124 @@
+"""The one process that decides what runs next.
+
+It talks only to Postgres and Redis, never to a Forge: one machine that swallows packets
+must not slow the others. All its writes go over the connection that holds its advisory
+lock, so a dispatcher that loses the connection can no longer decide anything, and a
+second one, standing by, takes over.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Hashable
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from events import log
+from jobs import presence, rescue, scheduling
+from jobs.leases import LeaseWatch
+from jobs.lifecycle import admit
+from jobs.models import Process, Slot
+from jobs.post import Post
+from servers.models import Server
+
+logger = logging.getLogger(__name__)
+
+LEADER_LOCK = 0x5351_0002
+
+
+class Dispatcher:
+    """Admits jobs to free slots, sends their messages, and rescues what died on the way."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._leases = LeaseWatch(dead_after=settings.LEASE_DEAD_TICKS)
+        self._post = Post()
+        self._probed_at: dict[int, float] = {}
+        self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
+
+    def stop(self) -> None:
+        """Ask `run` to return; callable from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Lead whenever the lock can be had, until stopped. Outlives the database."""
+        while not self._stopping.is_set():
+            try:
+                if _took_the_lead():
+                    self._lead()
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("lost the database: %s", str(error).strip())
+            _drop_connection()
+            self._stopping.wait(settings.DISPATCHER_TICK)
+
+    def _lead(self) -> None:
+        logger.info("%s leads", self._name)
+        with connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {log.CHANNEL}")
+        next_tick = time.monotonic()
+        while not self._stopping.is_set():
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + settings.DISPATCHER_TICK
+                self._tick()
+            self._admit()
+            _wait_for_notice(next_tick - time.monotonic())
+        presence.forget(name=self._name)
+
+    def _tick(self) -> None:
+        """What time alone makes due."""
+        presence.note(name=self._name, role=Process.Role.DISPATCHER)
+        _open_slots()
+        rescue.dead_leases(self._leases)
+        self._post.redeliver(rescue.waiting_for_a_worker())
+        self._probe()
+
+    def _admit(self) -> None:
+        for choice in scheduling.next_choices():
+            attempt = admit(job_id=choice.job_id, server_id=choice.server_id)
+            if attempt is not None:
+                self._post.deliver(Slot.objects.select_related("server").get(job=choice.job_id))
+
+    def _probe(self) -> None:
+        """Have servers looked at: those in trouble often, the others now and then."""
+        now = time.monotonic()
+        due = {}
+        for server_id, health in Server.objects.active().values_list("id", "health"):
+            well = health == Server.Health.ONLINE
+            every = settings.PROBE_HEALTHY_EVERY if well else settings.PROBE_TROUBLED_EVERY
+            last = self._probed_at.get(server_id)
+            if last is not None and now - last < every:
+                due[server_id] = last
+            elif self._post.probe(server_id):
+                due[server_id] = now
+        self._probed_at = due
+
+
+def _took_the_lead() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _drop_connection() -> None:
+    """Close the connection for real: back in the pool it would keep the lock."""
+    if connection.connection is not None:
+        connection.connection.close()
+    connection.close()
+
+
+def _open_slots() -> None:
+    without = Server.objects.active().filter(slot=None)
+    Slot.objects.bulk_create((Slot(server=server) for server in without), ignore_conflicts=True)
+
+
+def _wait_for_notice(seconds: float) -> None:
+    """Sleep until something was committed that may matter, or `seconds` have passed."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        for _ in connection.connection.notifies(timeout=max(seconds, 0), stop_after=1):
+            pass

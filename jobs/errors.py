@@ -1,0 +1,55 @@
+"""What the verbs of a job's life can refuse. They know a code and a sentence, nothing of HTTP.
+
+JobError
+├─ JobNotFound          no job has this id
+├─ JobOperationInvalid  the job's status does not allow the verb
+├─ ImageNotFound        no picture has this name
+└─ InputInvalid         a picture sent by the client cannot be used
+"""
+
+from __future__ import annotations
+
+
+class JobError(Exception):
+    """Base of all refusals. `str(error)` is a sentence for a person."""
+
+    code = "JOB_ERROR"
+
+
+class JobNotFound(JobError):
+    code = "JOB_NOT_FOUND"
+
+    def __init__(self, job_id: object) -> None:
+        super().__init__(f"There is no job {str(job_id)[:64]!r}.")
+
+
+class JobOperationInvalid(JobError):
+    code = "JOB_OPERATION_INVALID"
+
+    def __init__(self, verb: str, status: str) -> None:
+        super().__init__(f"A job that is {status} cannot be {verb}.")
+        self.status = status
+
+
+class ImageNotFound(JobError):
+    code = "IMAGE_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no picture of this name.")
+
+
+class InputNotFound(JobError):
+    code = "INPUT_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no input picture with this SHA-256.")
+
+
+class InputInvalid(JobError):
+    """A picture the client sent is no picture, too large, or of a kind that is not read."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.fields = {field: [problem]}

@@ -1,0 +1,306 @@
+"""The verbs of a job's life, and the only writer of its status.
+
+Each verb is one guarded update: when it touches no row, somebody was faster and the
+caller stops. Rows are always locked in the order job, slot, event log.
+
+```
+              admit+claim              complete
+   pending ───────────────► processing ────────► completed
+    ▲   │ cancel              │ │ │ fail
+    │   └──► cancelled ◄──────┘ │ └────────────► failed
+    └──── retry later / release / rescue
+```
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apikeys.models import ApiKey
+from events import log
+from jobs import backoff, images, slots
+from jobs.errors import JobNotFound, JobOperationInvalid
+from jobs.images import StagedImage
+from jobs.models import Image, Input, Job
+from jobs.slots import Lease
+from servers.models import Server
+
+logger = logging.getLogger(__name__)
+
+TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("pending", "processing"),
+        ("processing", "completed"),
+        ("processing", "failed"),
+        ("processing", "pending"),
+        ("pending", "cancelled"),
+        ("processing", "cancelled"),
+    }
+)
+"""Every change of status that a verb below may make."""
+
+
+def submit(
+    *,
+    server: Server,
+    kind: str,
+    parameters: Mapping[str, Any],
+    seed: int,
+    inputs: Sequence[Input] = (),
+    key: ApiKey | None = None,
+    source_info: str = "",
+) -> Job:
+    """Accept a job. Once this returns, it is kept until it ended."""
+    with transaction.atomic():
+        job = Job.objects.create(
+            kind=kind,
+            parameters=dict(parameters),
+            seed=seed,
+            server=server,
+            target_alias=server.alias,
+            submitted_by=key,
+            source_info=source_info,
+        )
+        if inputs:
+            job.inputs.set(inputs)
+        _record("job.submitted", job.id, status="pending", server=server.alias)
+    return job
+
+
+def admit(*, job_id: UUID, server_id: int) -> int | None:
+    """Promise the free slot of a server to a waiting job; begins a new attempt.
+
+    Returns the attempt's number, or None when the job or the slot is no longer there.
+    """
+    with transaction.atomic():
+        job = Job.objects.select_for_update().pending().filter(id=job_id).first()
+        if job is None:
+            return None
+        attempt = job.attempt + 1
+        # Names our generation to Forge; random, since a restored backup counts attempts anew.
+        task_id = f"{job_id}-{attempt}-{secrets.token_hex(4)}"
+        if not slots.admit(server_id=server_id, job_id=job_id, attempt=attempt, task_id=task_id):
+            return None
+        Job.objects.filter(id=job_id).update(attempt=attempt)
+    return attempt
+
+
+def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | None:
+    """Begin to work on an admitted attempt. None when it is not, or no longer, there to take."""
+    with transaction.atomic():
+        if not _change(Job.objects.pending(), job_id, attempt, status=Job.Status.PROCESSING):
+            return None
+        lease = slots.claim(job_id=job_id, attempt=attempt, worker=worker)
+        if lease is None:
+            transaction.set_rollback(True)
+            return None
+        Job.objects.filter(id=job_id).update(task_id=lease.task_id, not_before=None)
+        _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
+    return Job.objects.select_related("server").get(id=job_id), lease
+
+
+def complete(
+    *, job: Job, attempt: int, pictures: Sequence[StagedImage], result: Mapping[str, Any]
+) -> bool:
+    """Attach the staged pictures as the job's one result. False if the job was cancelled.
+
+    The job's row stays locked while the pictures get their names, so that a cancel comes
+    either before (and no picture appears) or after (and finds the job completed).
+    Raises OSError when the disk refuses; nothing has changed then.
+    """
+    names = [picture.name for picture in pictures]
+    with transaction.atomic():
+        mine = Job.objects.select_for_update().processing().filter(id=job.id, attempt=attempt)
+        if not mine.exists():
+            return False
+        images.publish(pictures)
+        try:
+            Image.objects.bulk_create(
+                Image(
+                    job=job,
+                    index=picture.index,
+                    name=picture.name,
+                    seed=picture.seed,
+                    bytes=picture.bytes,
+                    sha256=picture.sha256,
+                )
+                for picture in pictures
+            )
+            _change(
+                Job.objects.processing(),
+                job.id,
+                attempt,
+                status=Job.Status.COMPLETED,
+                result=dict(result),
+                finished_at=Now(),
+            )
+            _record("job.completed", job.id, status="completed", attempt=attempt, images=names)
+        except BaseException:
+            images.remove(names)
+            raise
+    return True
+
+
+def fail(*, job_id: UUID, attempt: int, code: str, message: str) -> bool:
+    """End a job that no further attempt can help."""
+    with transaction.atomic():
+        return _fail(job_id, attempt, code, message)
+
+
+def retry_later(*, job_id: UUID, attempt: int, code: str, message: str) -> bool:
+    """Charge the attempt; the job waits for its next one, or fails if it had its share."""
+    with transaction.atomic():
+        job = Job.objects.select_for_update().processing().filter(id=job_id).first()
+        if job is None or job.attempt != attempt:
+            return False
+        if job.retry_count >= backoff.MAX_RETRIES:
+            return _fail(job_id, attempt, code, message)
+        retry_count = job.retry_count + 1
+        _change(
+            Job.objects.processing(),
+            job_id,
+            attempt,
+            status=Job.Status.PENDING,
+            retry_count=retry_count,
+            not_before=Now() + timedelta(seconds=backoff.retry_wait(retry_count)),
+            errors=[*job.errors, _error(job, code, message)],
+        )
+        slots.detach(job_id=job_id)
+        _record("job.retry", job_id, status="pending", attempt=attempt, code=code, message=message)
+    return True
+
+
+def release(*, job_id: UUID, attempt: int, code: str, message: str, seconds: float = 0) -> bool:
+    """Put a job back without charging the attempt; not to be admitted for `seconds`."""
+    with transaction.atomic():
+        not_before = Now() + timedelta(seconds=seconds) if seconds else None
+        if not _change(
+            Job.objects.processing(),
+            job_id,
+            attempt,
+            status=Job.Status.PENDING,
+            not_before=not_before,
+        ):
+            return False
+        slots.detach(job_id=job_id)
+        _record(
+            "job.released", job_id, status="pending", attempt=attempt, code=code, message=message
+        )
+    return True
+
+
+def rescue(*, job_id: UUID, lease: Lease) -> bool:
+    """Take a job from a worker that shows no sign of life, under the next attempt's number.
+
+    Whatever the old worker still writes is refused from now on, and the slot waits for a
+    recovery: Forge is asked what became of the generation. False if the worker was faster.
+    """
+    attempt = lease.attempt + 1
+    with transaction.atomic():
+        if not _change(Job.objects.processing(), job_id, lease.attempt, attempt=attempt):
+            return False
+        slots.reassign(lease)
+        _record("job.rescued", job_id, status="processing", attempt=attempt)
+    return True
+
+
+def keep_saving(*, job_id: UUID, attempt: int) -> bool:
+    """Show that the worker still tries to save the pictures. False if the job is gone."""
+    return bool(_change(Job.objects.processing(), job_id, attempt, beat=F("beat") + 1))
+
+
+def cancel(*, job_id: UUID) -> Job:
+    """End a job on a person's word. Raises JobNotFound, JobOperationInvalid.
+
+    A running generation is interrupted by the worker that holds its slot.
+    """
+    with transaction.atomic():
+        job = _locked(job_id)
+        if job.status in Job.ENDED:
+            raise JobOperationInvalid("cancelled", job.status)
+        _cancel(job)
+    return Job.objects.with_everything_shown().get(id=job_id)
+
+
+def delete(*, job_id: UUID) -> None:
+    """Remove a job with its pictures; one that has not ended is cancelled first.
+
+    Raises JobNotFound.
+    """
+    with transaction.atomic():
+        job = _locked(job_id)
+        if job.status not in Job.ENDED:
+            _cancel(job)
+        names = list(job.images.values_list("name", flat=True))
+        job.delete()
+        _record("job.deleted", job_id, status=None)
+    images.remove(names)
+
+
+def _locked(job_id: UUID) -> Job:
+    job = Job.objects.select_for_update().filter(id=job_id).first()
+    if job is None:
+        raise JobNotFound(job_id)
+    return job
+
+
+def _cancel(job: Job) -> None:
+    Job.objects.filter(id=job.id).update(
+        status=Job.Status.CANCELLED,
+        result={"cancelled": True, "message": "Job cancelled by user"},
+        finished_at=Now(),
+        updated_at=Now(),
+    )
+    slots.detach(job_id=job.id)
+    _record("job.cancelled", job.id, status="cancelled", attempt=job.attempt)
+
+
+def _fail(job_id: UUID, attempt: int, code: str, message: str) -> bool:
+    job = Job.objects.select_for_update().processing().filter(id=job_id, attempt=attempt).first()
+    if job is None:
+        return False
+    _change(
+        Job.objects.processing(),
+        job_id,
+        attempt,
+        status=Job.Status.FAILED,
+        result={"error": code, "message": message},
+        errors=[*job.errors, _error(job, code, message)],
+        finished_at=Now(),
+    )
+    slots.detach(job_id=job_id)
+    _record("job.failed", job_id, status="failed", attempt=attempt, code=code, message=message)
+    return True
+
+
+def _change(jobs: Any, job_id: UUID, attempt: int, **values: Any) -> int:
+    """The guarded update: nothing happens unless the job is still this attempt's."""
+    return int(jobs.filter(id=job_id, attempt=attempt).update(updated_at=Now(), **values))
+
+
+def _error(job: Job, code: str, message: str) -> dict[str, Any]:
+    """One entry of a job's history of failed attempts."""
+    return {
+        "code": code,
+        "message": message,
+        "at": timezone.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "attempt": job.attempt,
+        "server": job.target_alias,
+    }
+
+
+def _record(kind: str, job_id: UUID, **data: Any) -> None:
+    """Store the event of a change; the last statement of its transaction."""
+    log.record([log.Change(kind, "job", str(job_id), data)])
+    words = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
+    transaction.on_commit(lambda: logger.info("job %s %s %s", str(job_id)[:8], kind, words))

@@ -1,0 +1,229 @@
+"""The records of the queue: jobs, the slots of the GPUs, pictures in and out, living processes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from apikeys.models import ApiKey
+from servers.models import Server
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Filters that read like English."""
+
+    def pending(self) -> JobQuerySet:
+        return self.filter(status=Job.Status.PENDING)
+
+    def processing(self) -> JobQuerySet:
+        return self.filter(status=Job.Status.PROCESSING)
+
+    def due(self) -> JobQuerySet:
+        """Jobs whose waiting time after a failed try is over."""
+        return self.filter(Q(not_before=None) | Q(not_before__lte=Now()))
+
+    def with_everything_shown(self) -> JobQuerySet:
+        """With what one answer about a job needs, so that a list costs two queries."""
+        return self.select_related("server", "slot").prefetch_related("images")
+
+
+class Job(models.Model):
+    """One requested generation."""
+
+    class Status(models.TextChoices):
+        """The five public states. Only `jobs.lifecycle` writes them."""
+
+        PENDING = "pending"
+        PROCESSING = "processing"
+        COMPLETED = "completed"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    class Kind(models.TextChoices):
+        TXT2IMG = "txt2img"
+        IMG2IMG = "img2img"
+
+    ENDED: ClassVar = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.TXT2IMG)
+    parameters = models.JSONField()
+    # Drawn once at submit, so that a second try draws the same picture.
+    seed = models.BigIntegerField()
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="jobs")
+    # The alias as the client sent it, kept through renames.
+    target_alias = models.CharField(max_length=64)
+    submitted_by = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, related_name="jobs"
+    )
+    source_info = models.CharField(max_length=200, blank=True)
+
+    # Number of the current try; only grows; the fencing token of every worker's write.
+    attempt = models.PositiveIntegerField(default=0)
+    # Tries that were charged: started again after a stated failure.
+    retry_count = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(null=True)
+    task_id = models.CharField(max_length=64, blank=True)
+    # Bumped by the worker while it saves the pictures, when the slot is free already.
+    beat = models.BigIntegerField(default=0)
+    errors = models.JSONField(default=list)
+    result = models.JSONField(null=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    inputs = models.ManyToManyField("Input", related_name="jobs")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="job_status_known",
+                condition=Q(
+                    status__in=["pending", "processing", "completed", "failed", "cancelled"]
+                ),
+            ),
+            models.CheckConstraint(
+                name="job_finished_at_iff_ended",
+                condition=Q(
+                    status__in=["completed", "failed", "cancelled"], finished_at__isnull=False
+                )
+                | Q(status__in=["pending", "processing"], finished_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="job_completed_has_result",
+                condition=~Q(status="completed") | Q(result__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="job_processing_has_attempt",
+                condition=~Q(status="processing") | Q(attempt__gte=1),
+            ),
+            models.CheckConstraint(
+                name="job_charged_at_most_once_per_attempt",
+                condition=Q(retry_count__lte=F("attempt")),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="job_newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="job_newest_by_status"),
+            models.Index(
+                fields=["server", "created_at", "id"],
+                name="job_waiting_by_server",
+                condition=Q(status="pending"),
+            ),
+            models.Index(fields=["id"], name="job_processing", condition=Q(status="processing")),
+        ]
+
+    def __str__(self) -> str:
+        return f"job {str(self.id)[:8]} {self.status}"
+
+
+class Slot(models.Model):
+    """The right to use one server's GPU once: the lease. One row per server.
+
+    `task_id` names the generation the slot was given for and `attempt` who may write:
+    a worker whose pair is no longer the row's has lost the lease and must stop.
+    """
+
+    class State(models.TextChoices):
+        #: Nobody's.
+        FREE = "free"
+        #: Promised to a job; its message is on the way to a worker.
+        ADMITTED = "admitted"
+        #: A worker has it; nothing was sent to Forge yet.
+        CLAIMED = "claimed"
+        #: The generation was, or is just about to be, sent to Forge.
+        SENT = "sent"
+        #: The job is gone from it, but Forge may still be drawing.
+        DRAINING = "draining"
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, primary_key=True)
+    state = models.CharField(max_length=8, choices=State, default=State.FREE)
+    job = models.OneToOneField(Job, on_delete=models.SET_NULL, null=True, related_name="slot")
+    attempt = models.PositiveIntegerField(default=0)
+    task_id = models.CharField(max_length=64, blank=True)
+    # Empty while no worker has taken up the message.
+    worker = models.CharField(max_length=200, blank=True)
+    beat = models.BigIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    phase = models.CharField(max_length=16, blank=True)
+    progress = models.FloatField(default=0)
+    eta_seconds = models.FloatField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="slot_held_by_a_job_or_by_none",
+                condition=Q(state__in=["free", "draining"], job__isnull=True)
+                | Q(state__in=["admitted", "claimed", "sent"], job__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="slot_sent_at_before_request",
+                condition=~Q(state="sent") | Q(sent_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="slot_task_id_unless_free", condition=Q(state="free") | ~Q(task_id="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"slot of server {self.server_id} {self.state}"
+
+
+class Image(models.Model):
+    """One produced picture: a file in the outputs folder and this row."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="images")
+    index = models.PositiveIntegerField()
+    name = models.CharField(max_length=100, unique=True)
+    seed = models.BigIntegerField()
+    bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["job_id", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "index"], name="image_once_per_index")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Input(models.Model):
+    """A picture a client sent (init, mask, ControlNet): a file named by its SHA-256."""
+
+    sha256 = models.CharField(max_length=64, primary_key=True)
+    bytes = models.PositiveBigIntegerField()
+    content_type = models.CharField(max_length=20)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+
+class Process(models.Model):
+    """A living process of ours, as it last said so itself. Times are the database's."""
+
+    class Role(models.TextChoices):
+        DISPATCHER = "dispatcher"
+        WORKER = "worker"
+        CHORES = "chores"
+
+    name = models.CharField(max_length=200, primary_key=True)
+    role = models.CharField(max_length=10, choices=Role)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "processes"
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.name}"

@@ -1,0 +1,67 @@
+"""How an attempt can end: values that the runner returns and the lifecycle carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.images import StagedImage
+from servers.forge import (
+    ForgeError,
+    ForgeNotReady,
+    ForgeUnauthorized,
+    ForgeUnreachable,
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All pictures are staged on disk, complete and synced."""
+
+    images: tuple[StagedImage, ...]
+    generation_info: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snoozed:
+    """Nothing is wrong with the job: it waits, and the attempt is not charged."""
+
+    code: str
+    message: str
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Charged:
+    """The attempt failed in a way that another one may mend."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No further attempt can help. The message says what would."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The job was cancelled or given to another attempt: nothing is left to write."""
+
+    reason: str = field(default="cancelled")
+
+
+Outcome = Drawn | Snoozed | Charged | Refused | Gone
+
+
+def of_forge_error(error: ForgeError) -> Snoozed | Charged | Refused:
+    """What an error of Forge means for the job."""
+    if error.permanent:
+        return Refused(error.code, str(error))
+    if isinstance(error, ForgeUnreachable | ForgeUnauthorized | ForgeNotReady) and not error.sent:
+        return Snoozed(error.code, str(error))
+    return Charged(error.code, str(error))

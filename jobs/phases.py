@@ -1,0 +1,63 @@
+"""What exactly a job is doing inside its status, and the one reason why it waits. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from jobs.models import Job, Slot
+from servers.models import Server
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A word from the closed list of phases, and a sentence for a person."""
+
+    word: str
+    reason: str
+
+
+def of(job: Job) -> Phase | None:
+    """The phase of a job that has not ended; None for one that has."""
+    if job.status == Job.Status.PENDING:
+        return _pending(job)
+    if job.status == Job.Status.PROCESSING:
+        return _processing(job)
+    return None
+
+
+def _pending(job: Job) -> Phase:
+    server = job.server
+    if getattr(job, "slot", None) is not None:
+        return Phase("admitted", "It is this job's turn; a worker is taking it up.")
+    if server.retired_at is not None:
+        return Phase(
+            "waiting_for_server",
+            "Its server was removed. Add the server again, or cancel the job.",
+        )
+    if server.is_paused:
+        return Phase("paused", f"{server.alias} is paused.")
+    if server.health not in (Server.Health.ONLINE, Server.Health.UNKNOWN):
+        return Phase("waiting_for_server", server.health_reason or f"{server.alias} is away.")
+    if job.not_before is not None and job.not_before > timezone.now():
+        last = job.errors[-1]["message"] if job.errors else "It could not run just now."
+        return Phase("retry_wait", f"Tries again in a moment. {last}")
+    return Phase("queued", f"Waits for its turn on {server.alias}.")
+
+
+_PROCESSING = {
+    "sending": "Being sent to {alias}.",
+    "queued_on_forge": "{alias} is drawing for somebody else first.",
+    "loading_model": "{alias} is loading the checkpoint.",
+    "generating": "{alias} is drawing.",
+    "downloading": "The pictures are being fetched from {alias}.",
+    "saving": "The pictures are being saved.",
+    "recovering": "Its worker was lost; {alias} is asked what became of the picture.",
+}
+
+
+def _processing(job: Job) -> Phase:
+    slot: Slot | None = getattr(job, "slot", None)
+    word = "saving" if slot is None else slot.phase or "sending"
+    return Phase(word, _PROCESSING[word].format(alias=job.server.alias))

@@ -1,0 +1,30 @@
+"""Which of our processes live, by their own regular word. All times are the database's clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from jobs.models import Process
+
+
+def note(*, name: str, role: str) -> None:
+    """Say that this process lives and does its work; forget those long gone."""
+    Process.objects.update_or_create(name=name, defaults={"role": role, "seen_at": Now()})
+
+
+def forget(*, name: str) -> None:
+    """Say goodbye: the process is about to end."""
+    Process.objects.filter(name=name).delete()
+
+
+def missing_roles() -> list[str]:
+    """The roles that no living process fills, in a fixed order. Empty when all is well."""
+    living = set(
+        Process.objects.filter(
+            seen_at__gt=Now() - timedelta(seconds=settings.PROCESS_GONE_AFTER)
+        ).values_list("role", flat=True)
+    )
+    return [role for role in Process.Role.values if role not in living]

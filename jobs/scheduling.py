@@ -1,0 +1,43 @@
+"""Which job runs next, on which server. Reads only; the dispatcher acts on the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import OuterRef, Subquery
+
+from jobs.models import Job, Slot
+from servers.models import Server
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A job whose turn it is, and the server that has a free slot for it."""
+
+    job_id: UUID
+    server_id: int
+    queue_name: str
+
+
+def next_choices() -> list[Choice]:
+    """For each server that can work and has its slot free, the job that waits longest."""
+    oldest = (
+        Job.objects.pending()
+        .due()
+        .filter(server=OuterRef("server"))
+        .order_by("created_at", "id")
+        .values("id")[:1]
+    )
+    rows = (
+        Slot.objects.filter(
+            state=Slot.State.FREE,
+            server__retired_at=None,
+            server__is_paused=False,
+            server__health__in=[Server.Health.ONLINE, Server.Health.UNKNOWN],
+        )
+        .annotate(next_job=Subquery(oldest))
+        .exclude(next_job=None)
+        .values_list("next_job", "server_id", "server__queue_name")
+    )
+    return [Choice(job_id, server_id, queue) for job_id, server_id, queue in rows]

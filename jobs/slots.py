@@ -1,0 +1,132 @@
+"""The lease of a GPU: taking a slot, beating while it is held, giving it back.
+
+Every write names the lease (server, task_id, attempt). When it touches no row, the lease
+was given to somebody else, and the caller must stop without writing anything more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from events import log
+from jobs.models import Slot
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a worker holds while it uses a slot."""
+
+    server_id: int
+    task_id: str
+    attempt: int
+
+
+def _held(lease: Lease) -> QuerySet[Slot]:
+    return Slot.objects.filter(
+        server_id=lease.server_id, task_id=lease.task_id, attempt=lease.attempt
+    )
+
+
+def admit(*, server_id: int, job_id: UUID, attempt: int, task_id: str) -> bool:
+    """Promise a free slot to a job. False if it is no longer free."""
+    return bool(
+        Slot.objects.filter(server_id=server_id, state=Slot.State.FREE).update(
+            state=Slot.State.ADMITTED,
+            job_id=job_id,
+            attempt=attempt,
+            task_id=task_id,
+            worker="",
+            beat=0,
+            sent_at=None,
+            phase="",
+            progress=0,
+            eta_seconds=None,
+        )
+    )
+
+
+def claim(*, job_id: UUID, attempt: int, worker: str) -> Lease | None:
+    """Take up the slot promised to this attempt. None if it was already, or is no longer."""
+    slot = Slot.objects.filter(job_id=job_id, attempt=attempt, state=Slot.State.ADMITTED)
+    if not slot.update(state=Slot.State.CLAIMED, worker=worker, beat=1, phase="sending"):
+        return None
+    server_id, task_id = Slot.objects.values_list("server_id", "task_id").get(job_id=job_id)
+    return Lease(server_id, task_id, attempt)
+
+
+def mark_sent(lease: Lease) -> bool:
+    """Note that the request is about to leave. False if the job was cancelled before."""
+    return bool(
+        _held(lease)
+        .filter(state=Slot.State.CLAIMED)
+        .update(state=Slot.State.SENT, sent_at=Now(), beat=F("beat") + 1)
+    )
+
+
+def beat(
+    lease: Lease, *, phase: str = "", progress: float = 0, eta_seconds: float | None = None
+) -> Slot.State | None:
+    """Show that the lease is alive, store the progress, and learn the slot's state.
+
+    DRAINING means that the job was cancelled; None that the lease was lost.
+    """
+    alive = _held(lease)
+    if not alive.update(
+        beat=F("beat") + 1, phase=phase, progress=progress, eta_seconds=eta_seconds
+    ):
+        return None
+    state = alive.values_list("state", flat=True).first()
+    return None if state is None else Slot.State(state)
+
+
+def free(lease: Lease) -> bool:
+    """Give the slot back and wake the dispatcher. False if the lease was lost."""
+    if not _held(lease).exclude(state=Slot.State.FREE).update(**_FREE):
+        return False
+    log.announce("slot.freed", "server", str(lease.server_id))
+    return True
+
+
+def detach(*, job_id: UUID) -> None:
+    """Take the job out of its slot: at once if no worker had it yet, else the slot drains.
+
+    A worker that holds the lease keeps it until Forge is idle; one that lost its
+    connection, or its life, is replaced by a recovery.
+    """
+    held = Slot.objects.filter(job_id=job_id)
+    if held.filter(state=Slot.State.ADMITTED).update(**_FREE):
+        log.announce("slot.freed", "job", str(job_id))
+    held.update(state=Slot.State.DRAINING, job=None)
+
+
+def reassign(lease: Lease) -> bool:
+    """Take the slot from its worker and keep it for a recovery, under the next attempt."""
+    return bool(_held(lease).update(attempt=lease.attempt + 1, worker=""))
+
+
+def hand_over(lease: Lease) -> None:
+    """Leave the slot to a recovery: Forge may still be drawing, and this worker can't tell."""
+    _held(lease).exclude(state=Slot.State.FREE).update(
+        state=Slot.State.DRAINING, job=None, worker=""
+    )
+
+
+def take_over(lease: Lease, *, worker: str) -> bool:
+    """Begin a recovery of a slot whose worker is gone. False if another one has begun."""
+    return bool(_held(lease).filter(worker="").update(worker=worker, beat=F("beat") + 1))
+
+
+_FREE = {
+    "state": Slot.State.FREE,
+    "job": None,
+    "task_id": "",
+    "worker": "",
+    "sent_at": None,
+    "phase": "",
+    "progress": 0,
+    "eta_seconds": None,
+}

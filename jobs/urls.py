@@ -1,0 +1,14 @@
+"""The queue's addresses, below /api/v1/."""
+
+from django.urls import path
+
+from jobs import api
+
+urlpatterns = [
+    path("generate", api.GenerateView.as_view()),
+    path("queue/jobs", api.JobListView.as_view()),
+    path("queue/jobs/<str:job_id>", api.JobView.as_view()),
+    path("queue/jobs/<str:job_id>/status", api.JobStatusView.as_view()),
+    path("queue/jobs/<str:job_id>/cancel", api.JobCancelView.as_view()),
+    path("inputs/<str:sha256>", api.InputView.as_view()),
+]

@@ -1,0 +1,76 @@
+"""`manage.py runforgesim`: a Forge that needs no GPU, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from servers.simulator.server import DEFAULT_MODELS, ForgeSimulator, die_at_once
+
+
+class Command(BaseCommand):
+    help = "Run a simulated Forge, for trying StableQueue without a GPU. Touches no database."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument("--port", type=int, default=7860, help="0 takes a free one")
+        parser.add_argument(
+            "--models",
+            default=",".join(DEFAULT_MODELS),
+            help="checkpoint paths below the model folder, with commas between",
+        )
+        parser.add_argument(
+            "--windows", action="store_true", help="list names with backslashes and drive letters"
+        )
+        parser.add_argument(
+            "--seconds", type=float, default=2.0, help="time of one batch, whatever its steps"
+        )
+        parser.add_argument(
+            "--load-seconds", type=float, default=0.5, help="time of loading a checkpoint"
+        )
+        parser.add_argument("--name", default="Forge simulator", help="how to call it on screen")
+        parser.add_argument("--log", type=Path, help="append each start and end as a JSON line")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        simulator = self._simulator(options)
+        over = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: over.set())
+        try:
+            simulator.start()
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {options['host']}:{options['port']}: {error.strerror}. "
+                "Choose another --port, or 0 for a free one."
+            ) from error
+        self.stdout.write(f"{options['name']} listens on {simulator.url}")
+        self.stdout.flush()
+        over.wait()
+        simulator.stop()
+
+    @staticmethod
+    def _simulator(options: dict[str, Any]) -> ForgeSimulator:
+        """The simulator the options describe. Raises CommandError for impossible ones."""
+        models = [path for name in options["models"].split(",") if (path := name.strip())]
+        if not models:
+            raise CommandError("--models names no model.")
+        if not 0 <= options["port"] <= 65535:
+            raise CommandError("--port must be a number from 0 to 65535.")
+        if options["seconds"] < 0 or options["load_seconds"] < 0:
+            raise CommandError("--seconds and --load-seconds cannot be negative.")
+        return ForgeSimulator(
+            models,
+            seconds=options["seconds"],
+            load_seconds=options["load_seconds"],
+            windows=options["windows"],
+            host=options["host"],
+            port=options["port"],
+            log=options["log"],
+            on_die=die_at_once,
+        )

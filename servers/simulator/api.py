@@ -1,0 +1,329 @@
+"""Forge's routes, as a server started with --api answers them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+import string
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from PIL import Image
+from werkzeug.routing import BaseConverter, Rule
+from werkzeug.wrappers import Request, Response
+
+from servers.simulator import parameters, pictures
+from servers.simulator.answers import broken, json_answer
+from servers.simulator.engine import Engine, Order, Result
+from servers.simulator.errors import PlainRunError, RefusalError, RunError
+from servers.simulator.faults import Stage
+from servers.simulator.limits import MAX_PIXELS
+from servers.simulator.recipe import VERSION
+
+_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_SIZE = re.compile(r"^(\d+)x(\d+)$")
+
+
+class AnyPath(BaseConverter):
+    """The rest of the address, slashes at its beginning included."""
+
+    regex = ".*"
+    part_isolating = False
+
+
+class ForgeApi:
+    """Every route of Forge that the simulator knows."""
+
+    def __init__(self, engine: Engine, *, port: Callable[[], int]) -> None:
+        self._engine = engine
+        self._lists = engine.lists
+        self._port = port
+        self._app_id = random.getrandbits(64)
+
+    def rules(self) -> list[Rule]:
+        """The routing table; each endpoint is called with the request and the path's values."""
+        gets = {
+            "/": self._front_page,
+            "/app_id": self._of({"app_id": self._app_id}),
+            "/login_check": self._of(None),
+            "/queue/status": self._of(_IDLE_PAGE_QUEUE),
+            "/internal/ping": self._of({}),
+            "/internal/pending-tasks": self._pending_tasks,
+            "/internal/profile-startup": self._of(_STARTUP_PROFILE),
+            "/controlnet/model_list": self._of({"model_list": ["None"]}),
+            "/sdapi/v1/progress": self._overall_progress,
+            "/sdapi/v1/options": self._options,
+            "/sdapi/v1/sd-models": self._sd_models,
+            "/sdapi/v1/loras": self._loras,
+            "/sdapi/v1/sd-modules": self._of([]),
+            "/sdapi/v1/samplers": self._of(self._lists["samplers"]),
+            "/sdapi/v1/schedulers": self._of(self._lists["schedulers"]),
+            "/sdapi/v1/upscalers": self._of(self._lists["upscalers"]),
+            "/sdapi/v1/latent-upscale-modes": self._of(self._lists["latent_upscale_modes"]),
+            "/sdapi/v1/face-restorers": self._of(self._lists["face_restorers"]),
+            "/sdapi/v1/scripts": self._of(self._lists["scripts"]),
+            "/sdapi/v1/embeddings": self._of({"loaded": {}, "skipped": {}}),
+            "/sdapi/v1/hypernetworks": self._of([]),
+            "/sdapi/v1/extensions": self._of([]),
+            "/sdapi/v1/memory": self._of(_MEMORY),
+            "/sdapi/v1/cmd-flags": self._cmd_flags,
+            "/file=<path:path>": self._file,
+            "/file/<path:path>": self._file,
+        }
+        posts = {
+            "/internal/progress": self._task_progress,
+            "/sdapi/v1/txt2img": self._txt2img,
+            "/sdapi/v1/img2img": self._img2img,
+            "/sdapi/v1/interrupt": self._interrupt,
+            "/sdapi/v1/skip": self._skip,
+            "/sdapi/v1/options": self._set_options,
+            "/sdapi/v1/refresh-checkpoints": self._refresh_checkpoints,
+            "/sdapi/v1/refresh-loras": self._of(None),
+            "/sdapi/v1/unload-checkpoint": self._of({}),
+            "/sdapi/v1/reload-checkpoint": self._of({}),
+            "/sdapi/v1/png-info": self._png_info,
+            "/sdapi/v1/extra-single-image": self._extra_single_image,
+        }
+        return [
+            *(Rule(path, endpoint=answer, methods=["GET"]) for path, answer in gets.items()),
+            *(Rule(path, endpoint=answer, methods=["POST"]) for path, answer in posts.items()),
+        ]
+
+    @staticmethod
+    def _of(value: Any) -> Any:
+        """A route that always answers the same."""
+        return lambda _request: json_answer(value)
+
+    # --- generation ------------------------------------------------------------------
+
+    def _txt2img(self, request: Request) -> Response:
+        body = parameters.read(request.get_data(), parameters.TXT2IMG)
+        self._check_scripts("txt2img", body)
+        result = self._engine.generate(_order("txt2img", body, request), list)
+        return self._generated(body, result)
+
+    def _img2img(self, request: Request) -> Response:
+        body = parameters.read(request.get_data(), parameters.IMG2IMG)
+        if body["init_images"] is None:
+            raise RefusalError(404, "Init image not found")
+        if body["mask"]:
+            pictures.decode_base64(body["mask"])
+        self._check_scripts("img2img", body)
+
+        def start_pictures() -> list[Image.Image]:
+            return [pictures.decode_base64(str(text)) for text in body["init_images"]]
+
+        result = self._engine.generate(_order("img2img", body, request), start_pictures)
+        if not body["include_init_images"]:
+            body["init_images"] = body["mask"] = None
+        return self._generated(body, result)
+
+    def _check_scripts(self, kind: str, body: dict[str, Any]) -> None:
+        known = self._lists["scripts"][kind]
+        for name in [body["script_name"], *(body["alwayson_scripts"] or {})]:
+            if name and name.lower() not in known:
+                raise RefusalError(422, f"Script '{name}' not found")
+
+    def _generated(self, body: dict[str, Any], result: Result) -> Response:
+        """The answer. Pictures are encoded after the overrides are gone, as in Forge."""
+        ending = self._engine.options["samples_format"]
+        images = [
+            pictures.as_base64(pictures.encode(picture, infotext, ending))
+            for picture, infotext in zip(result.images, result.infotexts, strict=True)
+            if body["send_images"]
+        ]
+        fault = self._engine.faults.take(Stage.ANSWER, body["prompt"])
+        match fault.kind if fault else None:
+            case "no_images":
+                images = []
+            case "fewer_images":
+                images = images[:-1]
+            case "not_png":
+                images = [pictures.as_base64(b"these bytes are no picture") for _ in images]
+        info = json.dumps(result.info, ensure_ascii=False)
+        return broken(json_answer({"images": images, "parameters": body, "info": info}), fault)
+
+    # --- progress and control --------------------------------------------------------
+
+    def _task_progress(self, request: Request) -> Response:
+        body = parameters.read(request.get_data(), parameters.PROGRESS)
+        fault = self._engine.faults.take(Stage.PROGRESS)
+        if fault and fault.kind == "progress_500":
+            raise PlainRunError
+        if fault:
+            self._engine.gate.wait(fault.seconds)
+        answer = self._engine.progress.of_task(
+            body["id_task"], body["id_live_preview"], body["live_preview"]
+        )
+        return json_answer(answer)
+
+    def _overall_progress(self, request: Request) -> Response:
+        skip_image = request.args.get("skip_current_image", "").lower() in ("1", "true")
+        return json_answer(self._engine.progress.overall(skip_image=skip_image))
+
+    def _pending_tasks(self, _request: Request) -> Response:
+        pending = self._engine.progress.pending
+        return json_answer({"size": len(pending), "tasks": pending})
+
+    def _interrupt(self, _request: Request) -> Response:
+        self._engine.progress.interrupt()
+        return json_answer({})
+
+    def _skip(self, _request: Request) -> Response:
+        self._engine.progress.skip()
+        return json_answer(None)
+
+    # --- options and lists -----------------------------------------------------------
+
+    def _options(self, _request: Request) -> Response:
+        return json_answer(self._engine.options.everything())
+
+    def _set_options(self, request: Request) -> Response:
+        changes = parameters.read_object(request.get_data())
+        checkpoint = changes.get("sd_model_checkpoint")
+        if checkpoint is not None and self._engine.catalogue.find(checkpoint) is None:
+            raise RunError("RuntimeError", f"model {checkpoint!r} not found")
+        self._engine.options.set(changes)
+        return json_answer(None)
+
+    def _sd_models(self, _request: Request) -> Response:
+        return json_answer(self._engine.catalogue.sd_models())
+
+    def _loras(self, _request: Request) -> Response:
+        return json_answer(self._engine.catalogue.lora_list())
+
+    def _refresh_checkpoints(self, _request: Request) -> Response:
+        with self._engine.gate.turn():
+            self._engine.catalogue.refresh()
+        return json_answer(None)
+
+    def _cmd_flags(self, _request: Request) -> Response:
+        """Forge cannot show its flags when --port was given: its own answer fails its own check."""
+        port = self._port()
+        flags = {**self._lists["cmd_flags"], "port": port}
+        message = (
+            "1 validation errors:\n  {'type': 'string_type', 'loc': ('response', 'port'), "
+            f"'msg': 'Input should be a valid string', 'input': {port}, "
+            "'url': 'https://errors.pydantic.dev/2.8/v/string_type'}\n"
+        )
+        body = {"error": "ResponseValidationError", "detail": "", "body": flags}
+        return json_answer({**body, "message": message}, 500)
+
+    # --- pictures --------------------------------------------------------------------
+
+    def _file(self, _request: Request, path: str) -> Response:
+        data = self._engine.outputs.fetch(path)
+        kinds = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
+        kind = kinds.get(path.rsplit(".", 1)[-1].lower(), "image/png")
+        return Response(data, content_type=kind)
+
+    def _png_info(self, request: Request) -> Response:
+        body = parameters.read(request.get_data(), parameters.PNG_INFO)
+        infotext = str(pictures.decode_base64(body["image"]).info.get("parameters", ""))
+        answer = {"info": infotext, "items": {}, "parameters": _parse_infotext(infotext)}
+        return json_answer(answer)
+
+    def _extra_single_image(self, request: Request) -> Response:
+        body = parameters.read(request.get_data(), parameters.EXTRA_SINGLE_IMAGE)
+        picture = pictures.decode_base64(body["image"])
+        factor = min(max(body["upscaling_resize"], 1.0), 8.0)
+        size = round(picture.width * factor), round(picture.height * factor)
+        if body["resize_mode"] == 1:
+            size = body["upscaling_resize_w"], body["upscaling_resize_h"]
+        if not 0 < size[0] * size[1] <= MAX_PIXELS:
+            raise RunError("ValueError", "height and width must be > 0")
+        html = ""
+        with self._engine.gate.turn():
+            if body["upscaler_1"] != "None":
+                picture = picture.resize(size)
+                html = (
+                    f"Postprocess upscale by: {factor}, Postprocess upscaler: {body['upscaler_1']}"
+                )
+        infotext = str(picture.info.get("parameters", ""))
+        image = pictures.as_base64(pictures.encode(picture, infotext or html))
+        return json_answer({"html_info": f"<p>{html}</p>", "image": image})
+
+    def _front_page(self, _request: Request) -> Response:
+        text = f"StableQueue's Forge simulator, as {VERSION}. It has no page of its own.\n"
+        return Response(text, content_type="text/plain; charset=utf-8")
+
+
+def _order(kind: str, body: dict[str, Any], request: Request) -> Order:
+    connection = request.environ.get("werkzeug.socket")
+
+    def cut() -> None:
+        if isinstance(connection, socket.socket):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    letters = string.ascii_uppercase + string.digits
+    drawn = f"task({kind}-{''.join(random.choices(letters, k=7))})"
+    task_id = body["force_task_id"] or drawn
+    return Order(kind, body, task_id, f"scripts_{kind}", cut_connection=cut)
+
+
+def _parse_infotext(infotext: str) -> dict[str, Any]:
+    """What Forge reads out of an infotext, with the values it assumes for what is not said."""
+    if not infotext:
+        return {}
+    *prompt_lines, last = infotext.split("\n")
+    prompt, _, negative = "\n".join(prompt_lines).partition("Negative prompt:")
+    return {
+        **dict(_read_pairs(_PAIR.findall(last))),
+        "Prompt": prompt.strip(),
+        "Negative prompt": negative.strip(),
+        **_INFOTEXT_DEFAULTS,
+    }
+
+
+def _read_pairs(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    for key, value in pairs:
+        if key == "Model":
+            continue
+        text = json.loads(value) if value.startswith('"') else value
+        size = _SIZE.match(text)
+        if size:
+            yield f"{key}-1", size[1]
+            yield f"{key}-2", size[2]
+        else:
+            yield key, text
+
+
+_IDLE_PAGE_QUEUE = {
+    "msg": "estimation",
+    "event_id": None,
+    "rank": None,
+    "queue_size": 0,
+    "rank_eta": None,
+}
+_STARTUP_PROFILE = {"total": 12.9, "records": {"launcher": 0.3, "import torch": 4.8}}
+_MEMORY = {
+    "ram": {"free": 18379182080.0, "used": 6897319936, "total": 25276502016.0},
+    "cuda": {"error": "unavailable"},
+}
+_INFOTEXT_DEFAULTS: dict[str, Any] = {
+    "Clip skip": "1",
+    "Hires resize-1": 0,
+    "Hires resize-2": 0,
+    "Hires sampler": "Use same sampler",
+    "Hires schedule type": "Use same scheduler",
+    "Hires checkpoint": "Use same checkpoint",
+    "Hires prompt": "",
+    "Hires negative prompt": "",
+    "Mask mode": "Inpaint masked",
+    "Masked content": "original",
+    "Inpaint area": "Whole picture",
+    "Masked area padding": 32,
+    "RNG": "GPU",
+    "Schedule max sigma": 0,
+    "Schedule min sigma": 0,
+    "Schedule rho": 0,
+    "VAE Encoder": "Full",
+    "VAE Decoder": "Full",
+    "FP8 weight": "Disable",
+    "Refiner switch by sampling steps": False,
+    "Hires VAE/TE": ["Use same choices"],
+}

@@ -1,0 +1,193 @@
+"""A simulated Forge on a port: in a test, in the demo, or as a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import string
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from servers.simulator import faults, parameters
+from servers.simulator.api import ForgeApi
+from servers.simulator.application import Application
+from servers.simulator.catalogue import Catalogue, ModelFile
+from servers.simulator.control import Control
+from servers.simulator.engine import Engine, Order
+from servers.simulator.errors import AbortedError, SimulatorError
+from servers.simulator.journal import Journal
+from servers.simulator.options import Options
+from servers.simulator.wire import Listener
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+DEFAULT_MODELS = ("Pony/tinyrandom_v1.safetensors", "rootrandom_v1.safetensors")
+DEFAULT_LORAS = (
+    ModelFile(
+        "fakestyle_v1.safetensors",
+        sha256="c24f0d71af7dafdbec7106bd62b982c0b061cb483cfb3265611a23d940274031",
+    ),
+)
+
+
+class ForgeSimulator:
+    """One simulated Forge. As a context manager it listens from start to end.
+
+    `seconds` is the time of one batch, whatever its number of steps; `load_seconds` that
+    of loading a checkpoint. `windows` lists names with backslashes, and finds them only so.
+    `on_die` is what the fault `die` does; in a test it is a sudden stop.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | ModelFile] = DEFAULT_MODELS,
+        *,
+        loras: Sequence[str | ModelFile] = DEFAULT_LORAS,
+        seconds: float = 2.0,
+        load_seconds: float = 0.5,
+        windows: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        log: Path | None = None,
+        on_die: Callable[[], None] | None = None,
+    ) -> None:
+        if not models:
+            raise ValueError("A Forge needs at least one model.")
+        self._models, self._loras = _files(models), _files(loras)
+        self._windows = windows
+        self._seconds, self._load_seconds = seconds, load_seconds
+        self._log = log
+        self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
+        self._host = host
+        self._listener = Listener(self, host, port)
+        self._journal = Journal(log)
+        self._build()
+
+    def _build(self) -> None:
+        """A Forge fresh from its start: nothing loaded, no task known, no faults."""
+        lists = json.loads((Path(__file__).parent / "forge_lists.json").read_text("utf-8"))
+        catalogue = Catalogue(self._models, self._loras, windows=self._windows)
+        first = catalogue.listed[0]
+        config = {
+            **lists["config_file"],
+            "sd_model_checkpoint": catalogue.name(first),
+            "sd_checkpoint_hash": first.digest if first.hashed else None,
+        }
+        self._faults = faults.FaultPlan()
+        self.engine = Engine(
+            catalogue,
+            Options(lists["options"], config),
+            lists,
+            seconds=self._seconds,
+            load_seconds=self._load_seconds,
+            journal=self._journal,
+            faults=self._faults,
+            die=self._on_die,
+        )
+        api = ForgeApi(self.engine, port=lambda: self._listener.port)
+        self._application = Application([*api.rules(), *Control(self).rules()])
+
+    # --- life ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to listen. Raises OSError if the port is taken."""
+        self._listener.open()
+
+    def stop(self) -> None:
+        """Stop at once, as a killed Forge: connections close without an answer."""
+        self._listener.close()
+        self.engine.gate.abort()
+
+    def restart(self) -> None:
+        """Die and come back on the same port, knowing nothing. The journal goes on."""
+        self.stop()
+        self._build()
+        self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._application(environ, start_response)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._host}:{self.port}"
+
+    # --- what tests steer ------------------------------------------------------------
+
+    @property
+    def journal(self) -> Journal:
+        """What really happened since the start or the last reset."""
+        return self._journal
+
+    def fault(
+        self, kind: str, *, times: int = 1, seconds: float | None = None, match: str = ""
+    ) -> None:
+        """Let `kind` happen, see `faults.KINDS`. Raises UnknownFaultError."""
+        fault = faults.make(kind, times=times, seconds=seconds, match=match)
+        if fault.kind == "forget_tasks":
+            self.engine.progress.forget_tasks()
+        elif fault.kind == "refuse":
+            threading.Thread(target=self._refuse, args=(fault.seconds,), daemon=True).start()
+        else:
+            self._faults.add(fault)
+
+    def foreign(self, *, steps: int = 20, seconds: float | None = None) -> str:
+        """Somebody else's job, from Forge's own page. Returns its id once Forge knows it."""
+        letters = string.ascii_lowercase + string.digits
+        task_id = f"task({''.join(random.choices(letters, k=15))})"
+        wanted = {"prompt": "somebody else's picture", "steps": steps, "width": 64, "height": 64}
+        request = parameters.read(json.dumps(wanted).encode(), parameters.TXT2IMG)
+        order = Order("txt2img", request, task_id, task_id, from_page=True, seconds=seconds)
+
+        def draw() -> None:
+            with suppress(SimulatorError):
+                self.engine.generate(order, list)
+
+        threading.Thread(target=draw, name="foreign-job", daemon=True).start()
+        self.engine.progress.wait_until_known(task_id)
+        return task_id
+
+    def put_model(self, path: str, *, broken: bool = False) -> None:
+        """Lay a checkpoint into the model folder; listed after refresh-checkpoints."""
+        self.engine.catalogue.put(ModelFile(path, broken=broken))
+
+    def remove_model(self, path: str) -> None:
+        """Delete a checkpoint; still listed until refresh-checkpoints."""
+        self.engine.catalogue.remove(path)
+
+    def reset(self) -> None:
+        """As just started: no jobs, no faults, nothing loaded, an empty journal."""
+        self.engine.gate.abort()
+        self._journal = Journal(self._log)
+        self._build()
+
+    def _refuse(self, seconds: float) -> None:
+        """Listen to nobody for a while. Answers under way still go out."""
+        self._listener.close(idle_only=True)
+        with suppress(AbortedError):
+            self.engine.gate.wait(seconds)
+            self._listener.open()
+
+
+def die_at_once() -> None:
+    """What the fault `die` does in a process of its own: no goodbye, nothing flushed."""
+    os._exit(1)
+
+
+def _files(names: Sequence[str | ModelFile]) -> list[ModelFile]:
+    return [ModelFile(name) if isinstance(name, str) else name for name in names]

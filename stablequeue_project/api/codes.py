@@ -1,0 +1,54 @@
+"""Every error code an answer may carry, with its HTTP status and what it tells a client.
+
+The table is also the documentation of errors: docs are compared with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Code:
+    """The HTTP status of an error and its meaning, in a sentence for the docs."""
+
+    status: int
+    meaning: str
+
+
+CODES: dict[str, Code] = {
+    # Requests that can't be understood
+    "VALIDATION_FAILED": Code(400, "A value is missing or wrong; `details.fields` names it."),
+    "BROKEN_JSON": Code(400, "The body is no JSON, or holds what JSON does not allow."),
+    "BODY_TOO_LARGE": Code(413, "The body is larger than 32 MiB."),
+    "LENGTH_REQUIRED": Code(411, "The body's length is not known; send Content-Length."),
+    "NOT_JSON": Code(415, "The body is not sent as `application/json`."),
+    "NOT_ACCEPTABLE": Code(406, "The Accept header allows no form this address can answer in."),
+    "METHOD_NOT_ALLOWED": Code(405, "This address does not know the method."),
+    "NOT_FOUND": Code(404, "There is nothing at this address."),
+    "RATE_LIMITED": Code(429, "Too many requests; wait for `Retry-After` seconds."),
+    # Who asks, and from where
+    "UNAUTHORIZED": Code(401, "The API key is missing or wrong."),
+    "FORBIDDEN": Code(403, "This is not allowed."),
+    "ORIGIN_REFUSED": Code(403, "Another web page may not do this; see STABLEQUEUE_ORIGINS."),
+    "HOST_REFUSED": Code(400, "The Host header names no address of ours; see STABLEQUEUE_HOSTS."),
+    # Our own state
+    "DATABASE_UNAVAILABLE": Code(503, "The database is away; nothing was stored. Try again."),
+    "INTERNAL_ERROR": Code(500, "StableQueue failed; its log says how."),
+    # API keys
+    "API_KEY_NOT_FOUND": Code(404, "There is no API key with this id."),
+    "API_KEY_SETUP_DONE": Code(409, "The first API key exists already."),
+    # Servers
+    "SERVER_NOT_FOUND": Code(404, "There is no server with this alias."),
+    "SERVER_EXISTS": Code(409, "A server with this alias exists already."),
+    "SERVER_ADDRESS_INVALID": Code(400, "The address can't be that of a Forge server."),
+    # Jobs and their pictures
+    "JOB_NOT_FOUND": Code(404, "There is no job with this id."),
+    "JOB_OPERATION_INVALID": Code(400, "The job's status does not allow this."),
+    "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
+    "INPUT_NOT_FOUND": Code(404, "There is no such input picture."),
+    # Checkpoint names
+    "CHECKPOINT_NAME_INVALID": Code(400, "The text can't be a checkpoint's name."),
+    "CHECKPOINT_NOT_FOUND": Code(400, "The server has no such checkpoint."),
+    "CHECKPOINT_AMBIGUOUS": Code(400, "Several checkpoints of the server fit the name."),
+}

@@ -1,0 +1,16 @@
+"""The errors of the apps that clients get to see: each has a `code` and a sentence."""
+
+from __future__ import annotations
+
+from apikeys.errors import ApiKeyError
+from jobs.errors import JobError
+from models_catalog.names import CheckpointNameError
+from servers.errors import ServerError
+
+DOMAIN_ERRORS: tuple[type[Exception], ...] = (
+    ApiKeyError,
+    CheckpointNameError,
+    JobError,
+    ServerError,
+)
+"""The base classes. Every class below them must have its code in `codes.CODES`."""

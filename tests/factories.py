@@ -1,0 +1,36 @@
+"""The cast of the tests: plain functions whose defaults tell a readable story."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs import lifecycle
+from jobs.models import Job, Slot
+from jobs.slots import Lease
+from servers import fleet
+from servers.models import Server
+
+
+def make_server(alias: str = "Laptop", **options: Any) -> Server:
+    options.setdefault("host", "127.0.0.1")
+    options.setdefault("port", 7860)
+    server = fleet.add_server(alias=alias, **options)
+    Slot.objects.get_or_create(server=server)
+    return server
+
+
+def make_job(server: Server | None = None, **parameters: Any) -> Job:
+    parameters.setdefault("positive_prompt", "a beautiful landscape")
+    if server is None:
+        server = Server.objects.first() or make_server()
+    return lifecycle.submit(server=server, kind="txt2img", parameters=parameters, seed=1)
+
+
+def make_claimed(job: Job | None = None, worker: str = "w1") -> tuple[Job, Lease]:
+    """A job that a worker has just begun to work on."""
+    job = job or make_job()
+    attempt = lifecycle.admit(job_id=job.id, server_id=job.server_id)
+    assert attempt is not None
+    claimed = lifecycle.claim(job_id=job.id, attempt=attempt, worker=worker)
+    assert claimed is not None
+    return claimed

@@ -1,0 +1,186 @@
+"""Starting, breaking and asking a whole StableQueue, as its owner and its clients would."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import redis
+import requests
+
+from stablequeue_project.stack import ports
+from stablequeue_project.stack.redis import program as redis_program
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TIME_SCALE = 0.1
+
+
+def eventually(condition, *, seconds=30.0, what="the condition"):
+    """Poll until `condition()` is true and return its value; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come true within {seconds} s")
+
+
+def is_idle(forge):
+    """Whether a simulated Forge draws nothing right now."""
+    return forge.journal.count(lambda generation: generation.outcome == "running") == 0
+
+
+class OwnRedis:
+    """A Redis that a story can stop and start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = ports.free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.client = redis.Redis.from_url(self.url)
+
+    def __enter__(self) -> OwnRedis:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.client.close()
+
+    def start(self) -> None:
+        command = [redis_program(), "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = subprocess.Popen(
+            command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        eventually(self._answers, what="Redis")
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return bool(self.client.ping())
+        return False
+
+
+class Stack:
+    """One `./stablequeue up`, and a client of its API with a key of its own."""
+
+    def __init__(self, data: Path, *, redis_url: str) -> None:
+        self.data = data
+        self.port = ports.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._redis_url = redis_url
+        self.api = requests.Session()
+
+    def __enter__(self) -> Stack:
+        self.start()
+        made = requests.post(f"{self.url}/api/v1/api-keys", json={"name": "flows"}, timeout=10)
+        key = made.json()["api_key"]
+        self.api.headers.update({"X-API-Key": key["key"], "X-API-Secret": key["secret"]})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.api.close()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "stablequeue_project.stack", "up"]
+        options = ["--port", str(self.port), "--data", str(self.data)]
+        environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
+        environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
+        environment.pop("STABLEQUEUE_DATA", None)
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data.parent / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command + options, cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
+        self.wait_until_ready()
+
+    def stop(self) -> int:
+        """End it as Ctrl-C would; returns its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+    def wait_until_ready(self) -> None:
+        eventually(self._is_ready, seconds=90, what=f"GET {self.url}/status")
+
+    def _is_ready(self) -> bool:
+        assert self._process.poll() is None, (self.data.parent / "up.log").read_text()[-4000:]
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"{self.url}/status", timeout=5).status_code == 200
+        return False
+
+    # --- breaking it -----------------------------------------------------------------
+
+    def kill(self, word: str) -> None:
+        """kill -9 every process of ours whose command line has `word`, but not its keeper."""
+        victims = [child for child in self._children() if word in " ".join(child.cmdline())]
+        assert victims, f"no process with {word!r} to kill"
+        for victim in victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+
+    def kill_everything(self) -> None:
+        """As a power cut would: nobody gets to say goodbye."""
+        victims = [*self._children(), psutil.Process(self._process.pid)]
+        for victim in victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+        psutil.wait_procs(victims, timeout=10)
+        self._process.wait()
+
+    def _children(self) -> list[psutil.Process]:
+        return psutil.Process(self._process.pid).children(recursive=True)
+
+    # --- using it --------------------------------------------------------------------
+
+    def add_server(self, port: int, **more: object) -> str:
+        """Add a Forge on this machine; returns its alias."""
+        alias = f"Forge-{uuid.uuid4().hex[:6]}"
+        body = {"alias": alias, "host": "127.0.0.1", "port": port, **more}
+        answer = self.api.post(f"{self.url}/api/v1/servers", json=body, timeout=10)
+        assert answer.status_code == 201, answer.text
+        return alias
+
+    def generate(self, alias: str, **parameters: object) -> str:
+        """Submit a job; returns its id."""
+        answer = self.try_to_generate(alias, **parameters)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["stablequeue_job_id"]
+
+    def try_to_generate(self, alias: str, **parameters: object) -> requests.Response:
+        parameters = {"positive_prompt": "a cat", "steps": 20, **parameters}
+        body = {"target_server_alias": alias, "generation_params": parameters}
+        return self.api.post(f"{self.url}/api/v1/generate", json=body, timeout=10)
+
+    def job(self, job_id: str) -> dict:
+        answer = self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def cancel(self, job_id: str) -> requests.Response:
+        return self.api.post(f"{self.url}/api/v1/queue/jobs/{job_id}/cancel", timeout=10)
+
+    def wait_for(self, job_id: str, *statuses: str, seconds: float = 40) -> dict:
+        """Poll a job until it has one of `statuses`."""
+        wanted = statuses or ("completed", "failed", "cancelled")
+
+        def reached():
+            job = self.job(job_id)
+            return job if job["status"] in wanted else None
+
+        return eventually(reached, seconds=seconds, what=f"job {job_id[:8]} in {wanted}")
+
+    def picture(self, name: str) -> bytes:
+        answer = self.api.get(f"{self.url}/outputs/{name}", timeout=10)
+        assert answer.status_code == 200
+        return answer.content

@@ -1,0 +1,100 @@
+"""What may break on the way, and does not cost a job."""
+
+import time
+
+import pytest
+
+from servers.simulator.server import ForgeSimulator
+from tests.flows.stack import OwnRedis, Stack, eventually
+
+
+def test_a_killed_worker_costs_one_more_start_at_most(stack):
+    with ForgeSimulator(seconds=3) as forge:
+        job_id = stack.generate(stack.add_server(forge.port), seed=9)
+        eventually(lambda: stack.job(job_id)["phase"] == "generating", what="drawing")
+
+        stack.kill("--servers")
+        job = stack.wait_for(job_id)
+
+        assert job["status"] == "completed"
+        assert len(job["result_details"]["images"]) == 1
+        assert len(forge.journal.generations) <= 2
+        assert {entry.seed for entry in forge.journal.generations} == {9}
+        assert forge.journal.max_parallel == 1
+
+
+def test_a_wiped_redis_loses_no_waiting_job(stack, own_redis, forge):
+    alias = stack.add_server(forge.port)
+    jobs = [stack.generate(alias, seed=seed) for seed in range(20)]
+
+    own_redis.client.flushall()
+
+    assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 20
+    assert sorted(entry.seed for entry in forge.journal.generations) == list(range(20))
+
+
+def test_a_killed_dispatcher_is_replaced(stack, forge):
+    alias = stack.add_server(forge.port)
+    jobs = [stack.generate(alias) for _ in range(3)]
+
+    stack.kill("manage.py dispatcher")
+    jobs.append(stack.generate(alias))
+
+    assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 4
+    assert len(forge.journal.generations) == 4
+
+
+def test_without_redis_jobs_are_accepted_at_once_and_run_when_it_is_back(stack, own_redis, forge):
+    alias = stack.add_server(forge.port)
+    stack.wait_for(stack.generate(alias), "completed")
+
+    own_redis.stop()
+    began = time.monotonic()
+    jobs = [stack.generate(alias) for _ in range(20)]
+    took = time.monotonic() - began
+    own_redis.start()
+
+    # A client's own time-out, not a measure of speed: a submit that waited for Redis
+    # would take its connection time-outs, two seconds and more each.
+    assert took < 20 * 2
+    assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 20
+    assert len(forge.journal.generations) == 21
+
+
+@pytest.mark.parametrize(
+    ("fault", "starts"),
+    [("error_500_json", 2), ("close_midway", 2), ("truncate", 2), ("not_png", 2), ("html", 2)],
+)
+def test_a_failure_of_forge_is_charged_and_tried_again_with_the_same_seed(stack, fault, starts):
+    with ForgeSimulator(seconds=0.3) as forge:
+        forge.fault(fault, times=1)
+
+        job = stack.wait_for(stack.generate(stack.add_server(forge.port)))
+
+        assert job["status"] == "completed", job
+        assert job["retry_count"] == starts - 1
+        assert len(job["errors"]) == 1
+        assert len({entry.seed for entry in forge.journal.generations}) == 1
+        assert forge.journal.max_parallel == 1
+
+
+def test_everything_killed_at_once_and_started_again_finishes_all_jobs(tmp_path):
+    with (
+        OwnRedis(tmp_path) as redis,
+        ForgeSimulator(seconds=0.5) as forge,
+        Stack(tmp_path / "with space" / "data", redis_url=redis.url) as stack,
+    ):
+        alias = stack.add_server(forge.port)
+        jobs = [stack.generate(alias, seed=seed) for seed in range(10)]
+        stack.wait_for(jobs[1], "processing", "completed")
+
+        stack.kill_everything()
+        redis.client.flushall()
+        stack.start()
+
+        ended = [stack.wait_for(job_id) for job_id in jobs]
+        assert [job["status"] for job in ended] == ["completed"] * 10
+        assert len(forge.journal.generations) <= 11
+        assert forge.journal.max_parallel == 1
+        names = {path.name for path in (stack.data / "outputs").glob("*.png")}
+        assert names == {name for job in ended for name in job["result_details"]["images"]}
