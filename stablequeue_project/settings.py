@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, validate
@@ -73,6 +74,13 @@ if not re.match(r"^rediss?://", REDIS_URL):
         "REDIS_URL must look like redis://:password@host:6379/0. "
         "'./stablequeue up' starts a Redis and sets it. See .env.example."
     )
+
+_redis = urlsplit(REDIS_URL)
+# Addresses that are never a Forge, as (host, port): nobody may make us talk to them.
+OWN_SERVICES = [
+    (_database.get("HOST") or "localhost", int(_database.get("PORT") or 5432)),
+    (_redis.hostname or "localhost", _redis.port or 6379),
+]
 
 # --- Django --------------------------------------------------------------------------
 

@@ -1,0 +1,230 @@
+"""The verbs that change servers. Each is one transaction that ends with its event.
+
+Events never hold secrets; a changed password is named, not shown.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from events.log import Change, record
+from servers.address import Address, require_foreign
+from servers.aliases import clean_alias
+from servers.credentials import seal
+from servers.errors import ServerAliasInvalid, ServerExists, ServerNotFound
+from servers.foreign_data import one_line
+from servers.models import Health, Server
+
+
+@dataclass(frozen=True)
+class Logins:
+    """What a Forge asks for. None leaves a value as it is; an empty user name drops both."""
+
+    username: str | None = None
+    password: str | None = None
+    api_username: str | None = None
+    api_password: str | None = None
+
+
+NO_LOGINS = Logins(username="", api_username="")
+
+
+def find_server(alias: str) -> Server:
+    """Return the active server of that name, ignoring case. Raises ServerNotFound."""
+    try:
+        server = Server.objects.active().by_alias(clean_alias(alias)).first()
+    except ServerAliasInvalid:
+        server = None
+    if server is None:
+        raise ServerNotFound(one_line(alias, 64))
+    return server
+
+
+def require_usable(address: Address) -> None:
+    """Raise ServerAddressInvalid for the address of one of our own services."""
+    require_foreign(address, settings.OWN_SERVICES)
+
+
+def add_server(
+    *, alias: str, address: Address, description: str = "", logins: Logins = NO_LOGINS
+) -> Server:
+    """Add a server, or revive the retired one of that name.
+
+    A revived server keeps its id and queue, so that jobs which waited for it go on.
+    Raises ServerExists, ServerAliasInvalid and ServerAddressInvalid.
+    """
+    alias = clean_alias(alias)
+    require_usable(address)
+    try:
+        with transaction.atomic():
+            retired = Server.objects.exclude(retired_at=None).by_alias(alias)
+            server = retired.order_by("-retired_at").select_for_update().first()
+            if server is None:
+                server = Server(queue_name=uuid.uuid4().hex)
+            server.alias, server.description = alias, description
+            server.retired_at, server.is_paused = None, False
+            _drop_logins(server)
+            _move(server, address)
+            _set_logins(server, logins)
+            revived = server.pk is not None
+            server.save()
+            if not revived:
+                server.queue_name = f"forge.{server.pk}-{slugify(alias)[:48] or 'server'}"
+                server.save(update_fields=["queue_name"])
+            record([_change("server.added", server, revived=revived)])
+    except IntegrityError as error:
+        raise ServerExists(alias) from error
+    return server
+
+
+def update_server(
+    *,
+    server_id: int,
+    alias: str | None = None,
+    address: Address | None = None,
+    description: str | None = None,
+    logins: Logins | None = None,
+) -> Server:
+    """Change what is not None. A server whose address or login changed has to be probed anew.
+
+    Raises ServerNotFound, ServerExists, ServerAliasInvalid and ServerAddressInvalid.
+    """
+    if address is not None:
+        require_usable(address)
+    try:
+        with transaction.atomic():
+            server = _locked(server_id)
+            before = _values(server)
+            if alias is not None:
+                server.alias = clean_alias(alias)
+            if description is not None:
+                server.description = description
+            if logins is not None:
+                _set_logins(server, logins)
+            if address is not None and address.url != server.address:
+                _move(server, address)
+            changed = [name for name, value in _values(server).items() if before[name] != value]
+            if changed:
+                if set(changed) - {"alias", "description"}:
+                    _forget_health(server)
+                server.save()
+                record([_change("server.updated", server, changed=changed)])
+    except IntegrityError as error:
+        raise ServerExists(alias or "") from error
+    return server
+
+
+def remove_server(*, server_id: int) -> Server:
+    """Retire a server: what runs there ends, what waits is held. Raises ServerNotFound."""
+    with transaction.atomic():
+        server = _locked(server_id)
+        server.retired_at = timezone.now()
+        server.save(update_fields=["retired_at", "updated_at"])
+        record([_change("server.removed", server)])
+    return server
+
+
+def pause_server(*, server_id: int) -> Server:
+    """Start no further job there; what runs ends. Raises ServerNotFound."""
+    return _set_paused(server_id, True)
+
+
+def resume_server(*, server_id: int) -> Server:
+    """Undo a pause. Raises ServerNotFound."""
+    return _set_paused(server_id, False)
+
+
+def mark_health(
+    *, server_id: int, health: Health, reason: str = "", address: str | None = None
+) -> None:
+    """Keep how a look at a server ended; an event tells only of a change.
+
+    With `address`, a look at an address that the server no longer has is ignored. So is one
+    at a server that is retired by now.
+    """
+    with transaction.atomic():
+        server = Server.objects.active().select_for_update().filter(pk=server_id).first()
+        if server is None or address not in (None, server.address):
+            return
+        changed = server.health != health
+        server.health, server.health_reason = health, reason[:500]
+        server.checked_at = timezone.now()
+        server.save(update_fields=["health", "health_reason", "checked_at"])
+        if changed:
+            record([_change("server.health", server, health=str(health), reason=reason[:500])])
+
+
+def _set_paused(server_id: int, is_paused: bool) -> Server:
+    with transaction.atomic():
+        server = _locked(server_id)
+        if server.is_paused != is_paused:
+            server.is_paused = is_paused
+            server.save(update_fields=["is_paused", "updated_at"])
+            record([_change("server.paused" if is_paused else "server.resumed", server)])
+    return server
+
+
+def _locked(server_id: int) -> Server:
+    server = Server.objects.active().select_for_update().filter(pk=server_id).first()
+    if server is None:
+        raise ServerNotFound(f"#{server_id}")
+    return server
+
+
+def _move(server: Server, address: Address) -> None:
+    server.scheme, server.host, server.port = address.scheme, address.host, address.port
+    server.pinned_options = []
+    _forget_health(server)
+
+
+def _forget_health(server: Server) -> None:
+    server.health, server.health_reason, server.checked_at = Health.UNKNOWN, "", None
+
+
+def _drop_logins(server: Server) -> None:
+    _set_logins(server, NO_LOGINS)
+
+
+def _set_logins(server: Server, logins: Logins) -> None:
+    if logins.username is not None:
+        server.username = logins.username
+    if logins.password is not None:
+        server.password_sealed = seal(logins.password)
+    if logins.username == "":
+        server.password_sealed = ""
+    if logins.api_username is not None:
+        server.api_username = logins.api_username
+    if logins.api_password is not None:
+        server.api_password_sealed = seal(logins.api_password)
+    if logins.api_username == "":
+        server.api_password_sealed = ""
+
+
+def _values(server: Server) -> Mapping[str, Any]:
+    """What a person may change, under public names."""
+    return {
+        "alias": server.alias,
+        "address": server.address,
+        "description": server.description,
+        "username": server.username,
+        "password": server.password_sealed,
+        "api_username": server.api_username,
+        "api_password": server.api_password_sealed,
+    }
+
+
+def _change(kind: str, server: Server, **data: Any) -> Change:
+    return Change(
+        kind,
+        "server",
+        str(server.pk),
+        {"alias": server.alias, "address": server.address, "health": server.health, **data},
+    )

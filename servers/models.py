@@ -1,0 +1,112 @@
+"""A Forge we may send jobs to, as a row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Self, cast
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q, Value
+from django.db.models.functions import Lower
+
+from servers.address import DEFAULT_PORT, Address, Scheme, refusal_of_peer
+from servers.aliases import MAX_LENGTH
+from servers.credentials import unseal
+from servers.forge import Credentials, ForgeClient, Timing
+
+
+class Health(models.TextChoices):
+    """How the last look at a server ended."""
+
+    UNKNOWN = "unknown"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNAUTHORIZED = "unauthorized"
+    NOT_READY = "not_ready"
+
+
+class ServerQuerySet(models.QuerySet["Server"]):
+    def active(self) -> Self:
+        """All but the retired ones."""
+        return self.filter(retired_at=None)
+
+    def by_alias(self, alias: str) -> Self:
+        """Those of that name, ignoring letter case."""
+        return self.alias(folded=Lower("alias")).filter(folded=Lower(Value(alias)))
+
+    def to_probe(self, *, checked_before: datetime) -> Self:
+        """Active ones of which nothing is known, or nothing since that moment."""
+        return self.active().filter(
+            Q(health=Health.UNKNOWN) | Q(checked_at=None) | Q(checked_at__lt=checked_before)
+        )
+
+
+class Server(models.Model):
+    """One Forge. Written by the verbs in `servers.fleet` only.
+
+    A retired server keeps its row: jobs refer to it, and adding its alias again revives it.
+    """
+
+    alias = models.CharField(max_length=MAX_LENGTH)
+    scheme = models.CharField(max_length=5, default="http")
+    host = models.CharField(max_length=253)
+    port = models.PositiveIntegerField(default=DEFAULT_PORT)
+    description = models.CharField(max_length=500, blank=True)
+
+    username = models.CharField(max_length=128, blank=True)
+    password_sealed = models.TextField(blank=True)
+    # Where --api-auth differs from the page's login.
+    api_username = models.CharField(max_length=128, blank=True)
+    api_password_sealed = models.TextField(blank=True)
+
+    # Made once: a rename must not move the messages of a server to another queue.
+    queue_name = models.CharField(max_length=128, unique=True, editable=False)
+
+    health = models.CharField(max_length=16, choices=Health.choices, default=Health.UNKNOWN)
+    health_reason = models.CharField(max_length=500, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+
+    is_paused = models.BooleanField(default=False)
+    retired_at = models.DateTimeField(null=True, blank=True)
+    # Settings our payloads may override, since that Forge is known to restore them.
+    pinned_options = models.JSONField(default=list, blank=True)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ServerQuerySet.as_manager()
+
+    class Meta:
+        ordering = [Lower("alias")]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("alias"), condition=Q(retired_at=None), name="server_alias_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.alias
+
+    @property
+    def address(self) -> str:
+        """The base URL of that Forge."""
+        return Address(cast(Scheme, self.scheme), self.host, self.port).url
+
+    def client(self) -> ForgeClient:
+        """Return a client of that Forge. Raises ServerSecretUnreadable."""
+        return ForgeClient(
+            self.address,
+            credentials=self._credentials(),
+            timing=Timing().scaled(settings.TIME_SCALE),
+            guard=partial(refusal_of_peer, own_services=settings.OWN_SERVICES),
+        )
+
+    def _credentials(self) -> Credentials | None:
+        """What the API routes ask for: their own pair if there is one, else the page's."""
+        if self.api_username or self.api_password_sealed:
+            return Credentials(self.api_username, unseal(self.api_password_sealed))
+        if self.username or self.password_sealed:
+            return Credentials(self.username, unseal(self.password_sealed))
+        return None
