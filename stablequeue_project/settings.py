@@ -169,18 +169,25 @@ REST_FRAMEWORK = {
 # --- who may call: guards, origins, key headers ----------------------------------------
 
 
+def _words(name: str, default: str = "") -> list[str]:
+    """Read words between commas; spaces around them don't count."""
+    return [word.strip() for word in _read("str", name, default).split(",") if word.strip()]
+
+
 def _origins(name: str, default: str = "") -> list[str]:
-    origins: list[str] = _read("list", name, default.split(",") if default else [])
-    for origin in origins:
-        if Origin.parse(origin) is None:
+    origins = []
+    for word in _words(name, default):
+        origin = Origin.parse(word)
+        if origin is None:
             raise ImproperlyConfigured(
-                f"{name}: {origin!r} is no origin like http://localhost:7860 "
+                f"{name}: {word!r} is no origin like http://localhost:7860 "
                 "(scheme, host and port, no path). See .env.example."
             )
+        origins.append(str(origin))
     return origins
 
 
-ALLOWED_EXTRA_HOSTS = [host.lower() for host in _read("list", "STABLEQUEUE_HOSTS", [])]
+ALLOWED_EXTRA_HOSTS = [host.lower() for host in _words("STABLEQUEUE_HOSTS")]
 """Host names of ours beside those of a home network; `.example.com` means all below it."""
 
 OWN_ORIGINS = _origins("STABLEQUEUE_ORIGINS")
