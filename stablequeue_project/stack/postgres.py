@@ -194,7 +194,7 @@ class Postgres:
         PostgreSQL deals with a stale file itself, unless the number is alive again, which
         is common in containers. The caller made sure that no process works in the folder.
         """
-        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+        with contextlib.suppress(OSError, ValueError, IndexError):
             lock = self._data / "postmaster.pid"
             os.kill(int(lock.read_text().split()[0]), 0)
             lock.unlink()
