@@ -44,12 +44,13 @@ INPUTS_DIR = _folder("STABLEQUEUE_INPUTS", DATA_DIR / "inputs")
 SECRET_KEY = _read("str", "STABLEQUEUE_SECRET_KEY", "") or load_or_create(DATA_DIR)
 DEBUG = _read("bool", "STABLEQUEUE_DEBUG", False)
 
-_database = _read("dj_db_url", "DATABASE_URL", "")
+_database = _read("dj_db_url", "DATABASE_URL") if _read("str", "DATABASE_URL", "") else {}
 if _database.get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured(
         "DATABASE_URL must name a PostgreSQL database, like "
         "postgres://user:password@host:5432/stablequeue. "
-        "'./stablequeue up' starts one and sets it. See .env.example."
+        "'./stablequeue up' starts one and sets it, './stablequeue test' runs the tests on "
+        "one of their own. See .env.example."
     )
 _database["OPTIONS"] = {
     **_database.get("OPTIONS", {}),
