@@ -42,6 +42,11 @@ class Origin:
             return None
         return cls(found["scheme"], found["host"].removesuffix("."), port)
 
+    def __str__(self) -> str:
+        """Write it as browsers do: without the port a scheme has anyway."""
+        port = "" if self.port == _DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}"
+
 
 FOREIGN = Origin("unknown", "", 0)
 """Stands for an Origin or Referer that is there but can't be understood: it equals no other."""

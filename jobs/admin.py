@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
 from jobs.models import Image, Job, Process, Slot
 
+if TYPE_CHECKING:
+    # Generic for the type checker only.
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
 
-class ReadOnly(admin.ModelAdmin[Any]):
+
+class ReadOnly(_ModelAdmin):
     """A list and details, nothing to change."""
 
     def has_add_permission(self, request: Any) -> bool:

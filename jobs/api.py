@@ -28,7 +28,7 @@ class GenerateView(APIView):
     def post(self, request: Request) -> Response:
         body = GenerateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        server = fleet.find(body.validated_data["target_server_alias"])
+        server = fleet.find_server(body.validated_data["target_server_alias"])
         parameters, kept = inputs.keep(body.validated_data["generation_params"])
         job = lifecycle.submit(
             server=server,

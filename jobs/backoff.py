@@ -16,5 +16,5 @@ def retry_wait(retry_count: int) -> float:
 
     The jitter keeps jobs that failed together from coming back together.
     """
-    longest = min(FIRST_WAIT * 2 ** (retry_count - 1), LONGEST_WAIT)
+    longest = min(FIRST_WAIT * 2.0 ** (retry_count - 1), LONGEST_WAIT)
     return longest * random.uniform(0.5, 1)

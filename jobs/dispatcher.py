@@ -13,18 +13,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Hashable
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from events import log
-from jobs import presence, rescue, scheduling
-from jobs.leases import LeaseWatch
+from jobs import presence, scheduling
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
 from jobs.post import Post
-from servers.models import Server
+from jobs.rescue import Rescuer, waiting_for_a_worker
+from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Dispatcher:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
-        self._leases = LeaseWatch(dead_after=settings.LEASE_DEAD_TICKS)
+        self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         self._post = Post()
         self._probed_at: dict[int, float] = {}
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
@@ -73,8 +72,8 @@ class Dispatcher:
         """What time alone makes due."""
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
         _open_slots()
-        rescue.dead_leases(self._leases)
-        self._post.redeliver(rescue.waiting_for_a_worker())
+        self._rescuer.look()
+        self._post.redeliver(waiting_for_a_worker())
         self._probe()
 
     def _admit(self) -> None:
@@ -88,7 +87,7 @@ class Dispatcher:
         now = time.monotonic()
         due = {}
         for server_id, health in Server.objects.active().values_list("id", "health"):
-            well = health == Server.Health.ONLINE
+            well = health == Health.ONLINE
             every = settings.PROBE_HEALTHY_EVERY if well else settings.PROBE_TROUBLED_EVERY
             last = self._probed_at.get(server_id)
             if last is not None and now - last < every:

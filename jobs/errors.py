@@ -28,7 +28,6 @@ class JobOperationInvalid(JobError):
 
     def __init__(self, verb: str, status: str) -> None:
         super().__init__(f"A job that is {status} cannot be {verb}.")
-        self.status = status
 
 
 class ImageNotFound(JobError):

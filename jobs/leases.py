@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Lease = TypeVar("Lease", bound=Hashable)
 
 
 @dataclass
-class LeaseWatch:
+class LeaseWatch(Generic[Lease]):
     """Counts, for each lease, in how many looks its beat has stood still."""
 
     dead_after: int
-    _seen: dict[Hashable, tuple[int, int]] = field(default_factory=dict)
+    _seen: dict[Lease, tuple[int, int]] = field(default_factory=dict)
 
-    def look(self, beats: Mapping[Hashable, int]) -> list[Hashable]:
+    def look(self, beats: Mapping[Lease, int]) -> list[Lease]:
         """Take note of all present beats; returns the leases that are dead by now."""
         counted = {}
         for lease, beat in beats.items():

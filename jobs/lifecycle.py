@@ -31,7 +31,7 @@ from events import log
 from jobs import backoff, images, slots
 from jobs.errors import JobNotFound, JobOperationInvalid
 from jobs.images import StagedImage
-from jobs.models import Image, Input, Job
+from jobs.models import Image, Input, Job, JobQuerySet
 from jobs.slots import Lease
 from servers.models import Server
 
@@ -241,6 +241,7 @@ def delete(*, job_id: UUID) -> None:
         job = _locked(job_id)
         if job.status not in Job.ENDED:
             _cancel(job)
+        slots.detach(job_id=job_id)
         names = list(job.images.values_list("name", flat=True))
         job.delete()
         _record("job.deleted", job_id, status=None)
@@ -283,9 +284,9 @@ def _fail(job_id: UUID, attempt: int, code: str, message: str) -> bool:
     return True
 
 
-def _change(jobs: Any, job_id: UUID, attempt: int, **values: Any) -> int:
+def _change(jobs: JobQuerySet, job_id: UUID, of_attempt: int, **values: Any) -> int:
     """The guarded update: nothing happens unless the job is still this attempt's."""
-    return int(jobs.filter(id=job_id, attempt=attempt).update(updated_at=Now(), **values))
+    return jobs.filter(id=job_id, attempt=of_attempt).update(updated_at=Now(), **values)
 
 
 def _error(job: Job, code: str, message: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
@@ -78,7 +78,9 @@ class Job(models.Model):
     updated_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 
-    inputs = models.ManyToManyField("Input", related_name="jobs")
+    inputs: models.ManyToManyField[Input, Any] = models.ManyToManyField(
+        "Input", related_name="jobs"
+    )
 
     objects = JobQuerySet.as_manager()
 

@@ -51,7 +51,7 @@ class Truth(serializers.BooleanField):
 class Text(serializers.CharField):
     """Text as it is: neither trimmed nor made from numbers."""
 
-    def __init__(self, max_length: int = 300, **options: Any) -> None:
+    def __init__(self, max_length: int | None = 300, **options: Any) -> None:
         options.setdefault("allow_blank", True)
         super().__init__(max_length=max_length, trim_whitespace=False, **options)
 
@@ -92,7 +92,7 @@ def _real(low: float, high: float) -> Real:
     return Real(min_value=low, max_value=high, required=False, allow_null=True)
 
 
-def _text(max_length: int = 300) -> Text:
+def _text(max_length: int | None = 300) -> Text:
     return Text(max_length=max_length, required=False, allow_null=True)
 
 

@@ -19,29 +19,95 @@ RENAMED = {
 """Fields of older clients and of our own contract that Forge knows by another name."""
 
 COPIED = frozenset(
-    """
-    prompt negative_prompt styles subseed subseed_strength seed_resize_from_h seed_resize_from_w
-    sampler_name scheduler batch_size n_iter steps cfg_scale distilled_cfg_scale width height
-    restore_faces tiling eta denoising_strength s_min_uncond s_churn s_tmax s_tmin s_noise
-    refiner_checkpoint refiner_switch_at disable_extra_networks
-    enable_hr hr_scale hr_upscaler hr_second_pass_steps hr_resize_x hr_resize_y hr_checkpoint_name
-    hr_additional_modules hr_sampler_name hr_scheduler hr_prompt hr_negative_prompt hr_cfg
-    hr_distilled_cfg firstphase_width firstphase_height
-    resize_mode image_cfg_scale mask_blur mask_blur_x mask_blur_y mask_round inpainting_fill
-    inpaint_full_res inpaint_full_res_padding inpainting_mask_invert initial_noise_multiplier
-    include_init_images
-    """.split()
+    {
+        "prompt",
+        "negative_prompt",
+        "styles",
+        "subseed",
+        "subseed_strength",
+        "seed_resize_from_h",
+        "seed_resize_from_w",
+        "sampler_name",
+        "scheduler",
+        "batch_size",
+        "n_iter",
+        "steps",
+        "cfg_scale",
+        "distilled_cfg_scale",
+        "width",
+        "height",
+        "restore_faces",
+        "tiling",
+        "eta",
+        "denoising_strength",
+        "s_min_uncond",
+        "s_churn",
+        "s_tmax",
+        "s_tmin",
+        "s_noise",
+        "refiner_checkpoint",
+        "refiner_switch_at",
+        "disable_extra_networks",
+        "enable_hr",
+        "hr_scale",
+        "hr_upscaler",
+        "hr_second_pass_steps",
+        "hr_resize_x",
+        "hr_resize_y",
+        "hr_checkpoint_name",
+        "hr_additional_modules",
+        "hr_sampler_name",
+        "hr_scheduler",
+        "hr_prompt",
+        "hr_negative_prompt",
+        "hr_cfg",
+        "hr_distilled_cfg",
+        "firstphase_width",
+        "firstphase_height",
+        "resize_mode",
+        "image_cfg_scale",
+        "mask_blur",
+        "mask_blur_x",
+        "mask_blur_y",
+        "mask_round",
+        "inpainting_fill",
+        "inpaint_full_res",
+        "inpaint_full_res_padding",
+        "inpainting_mask_invert",
+        "initial_noise_multiplier",
+        "include_init_images",
+    }
 )
 """Fields of Forge's own request that pass as they are."""
 
 SETTINGS_ALLOWED = frozenset(
-    """
-    CLIP_stop_at_last_layers sd_vae forge_additional_modules eta_noise_seed_delta randn_source
-    emphasis token_merging_ratio token_merging_ratio_img2img token_merging_ratio_hr
-    eta_ancestral eta_ddim sgm_noise_multiplier sigma_min sigma_max rho always_discard_next_to_last_sigma
-    face_restoration_model code_former_weight upscaler_for_img2img img2img_color_correction
-    sd_noise_schedule skip_early_cond s_min_uncond_all pad_cond_uncond tiling
-    """.split()
+    {
+        "CLIP_stop_at_last_layers",
+        "sd_vae",
+        "forge_additional_modules",
+        "eta_noise_seed_delta",
+        "randn_source",
+        "emphasis",
+        "token_merging_ratio",
+        "token_merging_ratio_img2img",
+        "token_merging_ratio_hr",
+        "eta_ancestral",
+        "eta_ddim",
+        "sgm_noise_multiplier",
+        "sigma_min",
+        "sigma_max",
+        "rho",
+        "always_discard_next_to_last_sigma",
+        "face_restoration_model",
+        "code_former_weight",
+        "upscaler_for_img2img",
+        "img2img_color_correction",
+        "sd_noise_schedule",
+        "skip_early_cond",
+        "s_min_uncond_all",
+        "pad_cond_uncond",
+        "tiling",
+    }
 )
 """Keys of `override_settings` that may reach Forge: those that shape a picture, none that
 names a folder, a file or the server's behaviour towards others."""

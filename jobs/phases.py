@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from jobs.models import Job, Slot
-from servers.models import Server
+from servers.models import Health
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _pending(job: Job) -> Phase:
         )
     if server.is_paused:
         return Phase("paused", f"{server.alias} is paused.")
-    if server.health not in (Server.Health.ONLINE, Server.Health.UNKNOWN):
+    if server.health not in (Health.ONLINE, Health.UNKNOWN):
         return Phase("waiting_for_server", server.health_reason or f"{server.alias} is away.")
     if job.not_before is not None and job.not_before > timezone.now():
         last = job.errors[-1]["message"] if job.errors else "It could not run just now."

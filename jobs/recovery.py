@@ -41,9 +41,10 @@ def recover(*, server_id: int, attempt: int, worker: str) -> None:
     try:
         still_ours = _wait_until_done(slot.server.client(), lease)
     except ForgeError as error:
+        trouble = error
         logger.info("recovery of %s: %s", lease.task_id, error)
-        insist(lambda: health.note(server_id, error))
-        _charge(slot.job_id, attempt, "The server could not be asked what became of the picture.")
+        insist(lambda: health.note(slot.server, trouble))
+        _charge(slot.job_id, attempt, f"Its worker was lost, and then: {error}")
         insist(lambda: slots.hand_over(lease))
         return
     if still_ours:

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from jobs import lifecycle, slots
 from jobs.leases import LeaseWatch
 from jobs.models import Job, Slot
 from jobs.slots import Lease
-from servers.models import Server
+from servers.models import Health
 
 logger = logging.getLogger(__name__)
 
 
-def dead_leases(watch: LeaseWatch) -> None:
-    """Take every lease that has died from its worker. To be called once a tick."""
-    held = {_lease(slot): slot for slot in Slot.objects.exclude(state="free").exclude(worker="")}
-    saving = {(job.id, job.attempt): job for job in Job.objects.processing().filter(slot=None)}
-    beats: dict[Hashable, int] = {lease: slot.beat for lease, slot in held.items()}
-    beats |= {name: job.beat for name, job in saving.items()}
-    for dead in watch.look(beats):
-        if isinstance(dead, Lease):
-            _rescue(dead, held[dead])
-        else:
-            _give_up_saving(saving[dead])
+class Rescuer:
+    """Remembers the beats it has seen, and takes from dead workers what they held."""
+
+    def __init__(self, *, dead_after: int) -> None:
+        """`dead_after`: calls of `look` with the same beat until a lease counts as dead."""
+        self._slots: LeaseWatch[Lease] = LeaseWatch(dead_after)
+        self._saving: LeaseWatch[tuple[UUID, int]] = LeaseWatch(dead_after)
+
+    def look(self) -> None:
+        """Note all present beats and rescue what is dead by now. To be called once a tick."""
+        held = {_lease(slot): slot for slot in _held_slots()}
+        for lease in self._slots.look({lease: slot.beat for lease, slot in held.items()}):
+            _rescue(lease, held[lease])
+        # Their slot is free again; only the pictures are still being saved.
+        saving = {(job.id, job.attempt): job for job in Job.objects.processing().filter(slot=None)}
+        for name in self._saving.look({name: job.beat for name, job in saving.items()}):
+            _give_up_saving(saving[name])
 
 
 def waiting_for_a_worker() -> list[Slot]:
@@ -39,11 +45,15 @@ def waiting_for_a_worker() -> list[Slot]:
         Slot.objects.exclude(state=Slot.State.FREE)
         .filter(worker="")
         .exclude(
-            ~Q(server__health__in=[Server.Health.ONLINE, Server.Health.UNKNOWN]),
+            ~Q(server__health__in=[Health.ONLINE, Health.UNKNOWN]),
             state=Slot.State.DRAINING,
         )
         .select_related("server")
     )
+
+
+def _held_slots() -> QuerySet[Slot]:
+    return Slot.objects.exclude(state=Slot.State.FREE).exclude(worker="")
 
 
 def _lease(slot: Slot) -> Lease:

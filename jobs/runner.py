@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -23,7 +23,7 @@ from jobs.models import Job, Slot
 from jobs.outcomes import Charged, Drawn, Gone, Outcome, Refused, Snoozed, of_forge_error
 from jobs.slots import Lease
 from models_catalog import names
-from servers import fleet
+from servers import fleet, health
 from servers.forge import (
     Checkpoint,
     ForgeClient,
@@ -31,8 +31,10 @@ from servers.forge import (
     ForgeError,
     ForgeStalled,
     Generation,
+    Kind,
     Progress,
 )
+from servers.models import Server
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         insist(lambda: slots.free(lease))
         return _judge(job, checkpoint, generation) or _save(job, generation, warnings)
     except ForgeError as error:
-        _note_health(job, error)
+        _note_health(job.server, error)
         outcome = of_forge_error(error)
         still_drawing = isinstance(error, ForgeConnectionLost | ForgeStalled)
     except (
@@ -124,7 +126,7 @@ def _prepare(
 def _draw(client: ForgeClient, job: Job, lease: Lease, body: dict[str, Any]) -> Generation:
     """Have Forge draw, beating the slot and watching for a cancel at every poll."""
     return client.generate(
-        job.kind,
+        cast(Kind, job.kind),
         body,
         lease.task_id,
         expected_images=payload.image_count(job.parameters),
@@ -153,7 +155,7 @@ class _Beat:
             )
         except (OperationalError, InterfaceError):
             connection.close()
-            return time.monotonic() - self._answered_at > settings.FENCE_AFTER
+            return time.monotonic() > self._answered_at + float(settings.FENCE_AFTER)
         self._answered_at = time.monotonic()
         return state != Slot.State.SENT
 
@@ -214,13 +216,8 @@ def _storage_trouble(error: OSError) -> Snoozed:
     )
 
 
-def _note_health(job: Job, error: ForgeError) -> None:
-    if error.health:
-        insist(
-            lambda: fleet.mark_health(
-                server_id=job.server_id, health=error.health, reason=str(error)
-            )
-        )
+def _note_health(server: Server, error: ForgeError) -> None:
+    insist(lambda: health.note(server, error))
 
 
 def _settle(job: Job, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import OuterRef, Subquery
 
 from jobs.models import Job, Slot
-from servers.models import Server
+from servers.models import Health
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def next_choices() -> list[Choice]:
             state=Slot.State.FREE,
             server__retired_at=None,
             server__is_paused=False,
-            server__health__in=[Server.Health.ONLINE, Server.Health.UNKNOWN],
+            server__health__in=[Health.ONLINE, Health.UNKNOWN],
         )
         .annotate(next_job=Subquery(oldest))
         .exclude(next_job=None)

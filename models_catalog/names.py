@@ -309,11 +309,6 @@ def _paths(wish: _Wish) -> Sequence[str]:
     return (wish.path, wish.below_models)
 
 
-def _bare(*forms: str, wish: _Wish) -> Sequence[str]:
-    """Return `forms` for wishes without extension only: `x.ckpt` never means `x.safetensors`."""
-    return () if wish.path.lower().endswith(EXTENSIONS) else forms
-
-
 def _listed_path(entry: Listed) -> str:
     return _slashed(name_of(entry))
 
@@ -334,7 +329,7 @@ _READINGS = (
     _Reading("path", _paths, _listed_path),
     _Reading(
         "path_without_extension",
-        lambda wish: _bare(_slashed(wish.text), *_paths(wish), wish=wish),
+        lambda wish: (_slashed(wish.text), *_paths(wish)),
         lambda entry: _without_extension(_listed_path(entry)),
     ),
     _Reading("hash", lambda wish: [wish.hash], _listed_hash, [_same_hash]),
@@ -343,7 +338,7 @@ _READINGS = (
     ),
     _Reading(
         "stem",
-        lambda wish: _bare(wish.basename, wish=wish),
+        lambda wish: [wish.basename],
         lambda entry: _without_extension(_basename(_listed_path(entry))),
     ),
     _Reading("model_name", lambda wish: [wish.path], lambda entry: entry.model_name),

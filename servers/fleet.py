@@ -6,7 +6,7 @@ Events never hold secrets; a changed password is named, not shown.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from servers.aliases import clean_alias
 from servers.credentials import seal
 from servers.errors import ServerAliasInvalid, ServerExists, ServerNotFound
 from servers.foreign_data import one_line
+from servers.forge import ForgeClient
 from servers.models import Health, Server
 
 
@@ -160,6 +161,22 @@ def mark_health(
         server.save(update_fields=["health", "health_reason", "checked_at"])
         if changed:
             record([_change("server.health", server, health=str(health), reason=reason[:500])])
+
+
+def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> None:
+    """Have a Forge restore these settings after each job that overrides them.
+
+    Forge restores only what its config file holds, so the owner's present values are
+    written there once. Raises ForgeError.
+    """
+    missing = set(keys) - {*server.pinned_options, *_ALWAYS_RESTORED}
+    if missing and (pinned := client.pin_options(sorted(missing))):
+        server.pinned_options = sorted({*server.pinned_options, *pinned})
+        Server.objects.filter(pk=server.pk).update(pinned_options=server.pinned_options)
+
+
+_ALWAYS_RESTORED = {"sd_model_checkpoint"}
+"""Forge itself writes it into its config at its first start."""
 
 
 def _set_paused(server_id: int, is_paused: bool) -> Server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from servers.errors import ServerSecretUnreadable
+from servers.fleet import mark_health
 from servers.forge import (
     ForgeBadReply,
     ForgeConnectionLost,
@@ -52,3 +53,15 @@ def judge(error: ForgeError) -> Verdict:
         if isinstance(error, kind):
             return Verdict(health, str(error))
     return Verdict(Health.ONLINE, str(error))
+
+
+def note(server: Server, error: ForgeError) -> None:
+    """Keep what an error, met in a job, tells about the server. Most tell nothing."""
+    verdict = judge(error)
+    if verdict.health != Health.ONLINE:
+        mark_health(
+            server_id=server.pk,
+            health=verdict.health,
+            reason=verdict.reason,
+            address=server.address,
+        )

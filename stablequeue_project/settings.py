@@ -44,12 +44,13 @@ INPUTS_DIR = _folder("STABLEQUEUE_INPUTS", DATA_DIR / "inputs")
 SECRET_KEY = _read("str", "STABLEQUEUE_SECRET_KEY", "") or load_or_create(DATA_DIR)
 DEBUG = _read("bool", "STABLEQUEUE_DEBUG", False)
 
-_database = _read("dj_db_url", "DATABASE_URL", "")
+_database = _read("dj_db_url", "DATABASE_URL") if _read("str", "DATABASE_URL", "") else {}
 if _database.get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured(
         "DATABASE_URL must name a PostgreSQL database, like "
         "postgres://user:password@host:5432/stablequeue. "
-        "'./stablequeue up' starts one and sets it. See .env.example."
+        "'./stablequeue up' starts one and sets it, './stablequeue test' runs the tests on "
+        "one of their own. See .env.example."
     )
 _database["OPTIONS"] = {
     **_database.get("OPTIONS", {}),
@@ -169,18 +170,25 @@ REST_FRAMEWORK = {
 # --- who may call: guards, origins, key headers ----------------------------------------
 
 
+def _words(name: str, default: str = "") -> list[str]:
+    """Read words between commas; spaces around them don't count."""
+    return [word.strip() for word in _read("str", name, default).split(",") if word.strip()]
+
+
 def _origins(name: str, default: str = "") -> list[str]:
-    origins: list[str] = _read("list", name, default.split(",") if default else [])
-    for origin in origins:
-        if Origin.parse(origin) is None:
+    origins = []
+    for word in _words(name, default):
+        origin = Origin.parse(word)
+        if origin is None:
             raise ImproperlyConfigured(
-                f"{name}: {origin!r} is no origin like http://localhost:7860 "
+                f"{name}: {word!r} is no origin like http://localhost:7860 "
                 "(scheme, host and port, no path). See .env.example."
             )
+        origins.append(str(origin))
     return origins
 
 
-ALLOWED_EXTRA_HOSTS = [host.lower() for host in _read("list", "STABLEQUEUE_HOSTS", [])]
+ALLOWED_EXTRA_HOSTS = [host.lower() for host in _words("STABLEQUEUE_HOSTS")]
 """Host names of ours beside those of a home network; `.example.com` means all below it."""
 
 OWN_ORIGINS = _origins("STABLEQUEUE_ORIGINS")

@@ -8,12 +8,12 @@ from jobs import lifecycle
 from jobs.models import Job, Slot
 from jobs.slots import Lease
 from servers import fleet
+from servers.address import Address
 from servers.models import Server
 
 
 def make_server(alias: str = "Laptop", **options: Any) -> Server:
-    options.setdefault("host", "127.0.0.1")
-    options.setdefault("port", 7860)
+    options.setdefault("address", Address("http", "127.0.0.1", 7860))
     server = fleet.add_server(alias=alias, **options)
     Slot.objects.get_or_create(server=server)
     return server

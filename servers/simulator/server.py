@@ -65,6 +65,7 @@ class ForgeSimulator:
         self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
         self._host = host
         self._listener = Listener(self, host, port)
+        self._running = False
         self._journal = Journal(log)
         self._build()
 
@@ -97,9 +98,11 @@ class ForgeSimulator:
     def start(self) -> None:
         """Begin to listen. Raises OSError if the port is taken."""
         self._listener.open()
+        self._running = True
 
     def stop(self) -> None:
         """Stop at once, as a killed Forge: connections close without an answer."""
+        self._running = False
         self._listener.close()
         self.engine.gate.abort()
 
@@ -181,7 +184,8 @@ class ForgeSimulator:
         self._listener.close(idle_only=True)
         with suppress(AbortedError):
             self.engine.gate.wait(seconds)
-            self._listener.open()
+            if self._running:
+                self._listener.open()
 
 
 def die_at_once() -> None:

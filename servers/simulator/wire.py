@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import socket
+import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -35,6 +36,10 @@ class _Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         body = environ["wsgi.input"].read(_length(environ))
+        if len(body) > MAX_BODY:
+            self.close_connection = True
+            self.send_error(413)
+            return
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         self.server.busy(self.connection, True)
@@ -104,6 +109,8 @@ class _Server(ThreadedWSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is no news here; anything else is a bug and is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Listener:
@@ -115,30 +122,33 @@ class Listener:
         self.port = port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def open(self) -> None:
         """Begin to listen. With port 0 a free one is taken and kept. Raises OSError."""
-        with socket.create_server((self._host, self.port)) as listening:
+        with self._lock, socket.create_server((self._host, self.port)) as listening:
             self.port = listening.getsockname()[1]
-            self._server = _Server(self._app, listening)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL,), name="forge-simulator", daemon=True
-        )
-        self._thread.start()
+            self._server = server = _Server(self._app, listening)
+            self._thread = threading.Thread(
+                target=server.serve_forever, args=(_POLL,), name="forge-simulator", daemon=True
+            )
+            self._thread.start()
 
     def close(self, *, idle_only: bool = False) -> None:
         """Stop listening and drop connections: all, or those that wait for no answer."""
-        if self._server is None or self._thread is None:
-            return
-        self._server.closed = True
-        self._server.shutdown()
-        self._thread.join()
-        self._server.drop_connections(idle_only=idle_only)
-        self._server = self._thread = None
+        with self._lock:
+            if self._server is None or self._thread is None:
+                return
+            self._server.closed = True
+            self._server.shutdown()
+            self._thread.join()
+            self._server.drop_connections(idle_only=idle_only)
+            self._server = self._thread = None
 
 
 def _length(environ: dict[str, Any]) -> int:
-    """Bytes of the body to read; a chunked one ends by itself."""
+    """Bytes of the body to read, never more than one above the cap."""
     if environ.get("wsgi.input_terminated"):
-        return MAX_BODY
-    return min(max(int(environ.get("CONTENT_LENGTH") or 0), 0), MAX_BODY)
+        return MAX_BODY + 1
+    said = str(environ.get("CONTENT_LENGTH") or "0")
+    return min(int(said), MAX_BODY + 1) if said.isdecimal() else 0

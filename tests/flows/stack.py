@@ -10,8 +10,9 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import redis
 import requests
 
@@ -155,14 +156,14 @@ class Stack:
         """Submit a job; returns its id."""
         answer = self.try_to_generate(alias, **parameters)
         assert answer.status_code == 202, answer.text
-        return answer.json()["stablequeue_job_id"]
+        return str(answer.json()["stablequeue_job_id"])
 
     def try_to_generate(self, alias: str, **parameters: object) -> requests.Response:
         parameters = {"positive_prompt": "a cat", "steps": 20, **parameters}
         body = {"target_server_alias": alias, "generation_params": parameters}
         return self.api.post(f"{self.url}/api/v1/generate", json=body, timeout=10)
 
-    def job(self, job_id: str) -> dict:
+    def job(self, job_id: str) -> dict[str, Any]:
         answer = self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -170,7 +171,7 @@ class Stack:
     def cancel(self, job_id: str) -> requests.Response:
         return self.api.post(f"{self.url}/api/v1/queue/jobs/{job_id}/cancel", timeout=10)
 
-    def wait_for(self, job_id: str, *statuses: str, seconds: float = 40) -> dict:
+    def wait_for(self, job_id: str, *statuses: str, seconds: float = 40) -> dict[str, Any]:
         """Poll a job until it has one of `statuses`."""
         wanted = statuses or ("completed", "failed", "cancelled")
 

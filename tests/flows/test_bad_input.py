@@ -17,9 +17,7 @@ def total(stack):
 
 def post(stack, body, **headers):
     headers = {"Content-Type": "application/json", **headers}
-    return stack.api.post(
-        f"{stack.url}/api/v1/generate", data=body, headers=headers, timeout=30
-    )
+    return stack.api.post(f"{stack.url}/api/v1/generate", data=body, headers=headers, timeout=30)
 
 
 def assert_refused(answer, status, error):
@@ -91,7 +89,12 @@ def test_a_body_of_unstated_length_is_cut_off(stack):
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("limit=-1", "limit"), ("limit=x", "limit"), ("status=foo", "status"), ("order=;drop", "order")],
+    [
+        ("limit=-1", "limit"),
+        ("limit=x", "limit"),
+        ("status=foo", "status"),
+        ("order=;drop", "order"),
+    ],
 )
 def test_a_bad_query_is_named(stack, query, field):
     answer = stack.api.get(f"{stack.url}/api/v1/queue/jobs?{query}", timeout=10)

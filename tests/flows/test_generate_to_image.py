@@ -22,7 +22,7 @@ def test_a_prompt_becomes_a_picture_with_its_infotext(stack, forge):
     assert re.fullmatch(rf"{job_id[:8]}_\d{{13}}_00000-77\.png", name)
     picture = Image.open(io.BytesIO(stack.picture(name)))
     assert picture.size == (64, 64)
-    assert picture.text["parameters"].startswith("a lighthouse\nSteps: 20")
+    assert picture.info["parameters"].startswith("a lighthouse\nSteps: 20")
     assert job["result_details"]["generation_info"]["prompt"] == "a lighthouse"
     assert [entry.seed for entry in forge.journal.generations] == [77]
 
@@ -101,14 +101,14 @@ def test_a_checkpoint_with_the_wrong_slash_reaches_forge_under_its_own_name(stac
         wrong = "/" if windows else "\\"
 
         job = stack.wait_for(
-            stack.generate(
-                alias, checkpoint_name=f"Pony{wrong}cyberrealisticPony_v8.safetensors"
-            )
+            stack.generate(alias, checkpoint_name=f"Pony{wrong}cyberrealisticPony_v8.safetensors")
         )
 
         assert job["status"] == "completed", job
         own = "\\" if windows else "/"
-        assert forge.journal.generations[0].checkpoint == f"Pony{own}cyberrealisticPony_v8.safetensors"
+        assert (
+            forge.journal.generations[0].checkpoint == f"Pony{own}cyberrealisticPony_v8.safetensors"
+        )
 
 
 def test_a_checkpoint_the_server_lacks_fails_the_job_and_is_never_sent(stack, forge):

@@ -1,6 +1,7 @@
 """The verbs of a job's life, on a real database."""
 
 import threading
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -52,7 +53,7 @@ def test_a_job_goes_from_submit_to_complete_and_leaves_its_story():
     assert job.status == "completed"
     assert job.finished_at is not None
     assert kinds(job) == ["job.submitted", "job.claimed", "job.completed"]
-    assert [path_exists for path_exists in map(_on_disk, job.images.all())] == [True]
+    assert [_on_disk(image) for image in job.images.all()] == [True]
 
 
 def _on_disk(image):
@@ -72,6 +73,8 @@ def test_a_slot_is_promised_to_one_job_at_a_time():
 def test_an_admitted_attempt_is_claimed_once():
     job = make_job()
     attempt = lifecycle.admit(job_id=job.id, server_id=job.server_id)
+
+    assert attempt == 1
 
     first = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1")
     second = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w2")
@@ -121,7 +124,7 @@ def test_a_job_cancelled_between_claim_and_send_is_never_sent():
 
 
 def test_after_a_cancel_no_picture_appears():
-    job, lease = make_claimed()
+    job, _ = make_claimed()
     pictures = stage(job)
     lifecycle.cancel(job_id=job.id)
 
@@ -140,9 +143,9 @@ def test_an_ended_job_cannot_be_cancelled():
 
 def test_verbs_on_an_unknown_job_say_so():
     with pytest.raises(JobNotFound):
-        lifecycle.cancel(job_id="00000000-0000-4000-8000-000000000000")
+        lifecycle.cancel(job_id=uuid4())
     with pytest.raises(JobNotFound):
-        lifecycle.delete(job_id="00000000-0000-4000-8000-000000000000")
+        lifecycle.delete(job_id=uuid4())
 
 
 def test_deleting_a_job_takes_its_pictures_along_and_keeps_the_event():
@@ -228,14 +231,18 @@ def test_when_a_picture_cannot_get_its_name_nothing_changes():
 def test_of_cancel_and_complete_at_the_same_moment_exactly_one_wins():
     server = make_server()
     for _ in range(20):
-        job, lease = make_claimed(make_job(server))
-        pictures = stage(job)
-        results = _at_once(lambda: _cancelled(job), lambda: complete(job, pictures))
-        slots.free(lease)
+        _race_cancel_against_complete(server)
 
-        job.refresh_from_db()
-        assert sorted(results) == [False, True]
-        assert (job.status == "completed") == images.path_of(pictures[0].name).exists()
+
+def _race_cancel_against_complete(server):
+    job, lease = make_claimed(make_job(server))
+    pictures = stage(job)
+    results = _at_once(lambda: _cancelled(job), lambda: complete(job, pictures))
+    slots.free(lease)
+
+    job.refresh_from_db()
+    assert sorted(results) == [False, True]
+    assert (job.status == "completed") == images.path_of(pictures[0].name).exists()
 
 
 def _cancelled(job):
@@ -295,6 +302,4 @@ def test_one_job_holds_one_slot():
     other = make_server("Other")
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Slot.objects.filter(server=other).update(
-            state="admitted", job=job, task_id="x", attempt=1
-        )
+        Slot.objects.filter(server=other).update(state="admitted", job=job, task_id="x", attempt=1)

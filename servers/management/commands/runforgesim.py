@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from argparse import ArgumentParser
@@ -46,7 +47,8 @@ class Command(BaseCommand):
             simulator.start()
         except OSError as error:
             raise CommandError(
-                f"Cannot listen on {options['host']}:{options['port']}: {error.strerror}. "
+                f"Cannot listen on {options['host']}:{options['port']}: "
+                f"{os.strerror(error.errno or 0)}. "
                 "Choose another --port, or 0 for a free one."
             ) from error
         self.stdout.write(f"{options['name']} listens on {simulator.url}")
