@@ -51,7 +51,6 @@ def _navigation() -> list[NavigationItem]:
 class Page(PageView, TemplateView):
     """What all pages share: the cookie, the navigation, the title."""
 
-    http_method_names: ClassVar = ["get", "head"]
     title: ClassVar[str]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -76,7 +75,9 @@ class QueuePage(Page):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         tab = _tab(self.request)
-        return super().get_context_data(now=queue_now(tab), tab=tab, tabs=TABS, **kwargs)
+        now = queue_now(tab)
+        tabs = [(name, word, now.counts[name]) for name, word in TABS.items()]
+        return super().get_context_data(now=now, tab=tab, tabs=tabs, **kwargs)
 
 
 TABS = {

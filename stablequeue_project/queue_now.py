@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.utils import timezone
 
 from events.timestamps import utc_millis
 from jobs import phases, presence
-from jobs.models import Job
+from jobs.models import Image, Job
 from servers.models import Server
 from stablequeue_project import wording
 from stablequeue_project.wording import Chip
@@ -200,24 +200,26 @@ def _moment(job: Job) -> datetime:
 
 def _first_picture(job: Job) -> Picture | None:
     first = next(iter(job.images.all()), None)
-    return first and Picture(f"/outputs/{first.name}", *wording.size_of(job))
+    return _picture(first, job) if first else None
+
+
+def _picture(image: Image, job: Job) -> Picture:
+    return Picture(f"/outputs/{image.name}", *wording.size_of(job))
 
 
 def _lanes() -> list[Lane]:
     servers = list(Server.objects.active().select_related("slot__job"))
-    waiting = dict(
-        Job.objects.pending().order_by().values_list("server_id").annotate(Count("id"))
-    )
-    drawn = _last_pictures(Job.objects.filter(status="completed"))
+    waiting = dict(Job.objects.pending().order_by().values_list("server_id").annotate(Count("id")))
+    drawn = _last_pictures()
     return [_lane(server, waiting.get(server.pk, 0), drawn.get(server.pk)) for server in servers]
 
 
-def _last_pictures(completed: QuerySet[Job]) -> dict[int, Picture]:
-    """The newest picture of each server, as far as the last jobs have one."""
+def _last_pictures() -> dict[int, Picture]:
+    """The newest picture of each server, as far as the last pictures hold one."""
+    newest = Image.objects.filter(index=0).order_by("-id").select_related("job")
     found: dict[int, Picture] = {}
-    for job in completed.order_by("-created_at", "-id").prefetch_related("images")[:40]:
-        if job.server_id not in found and (picture := _first_picture(job)):
-            found[job.server_id] = picture
+    for image in newest[:40]:
+        found.setdefault(image.job.server_id, _picture(image, image.job))
     return found
 
 

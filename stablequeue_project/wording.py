@@ -127,7 +127,7 @@ def recipe_of(job: Job) -> str:
     """Checkpoint, size, steps and number of pictures in one line."""
     width, height = size_of(job)
     steps, pictures = job.parameters.get("steps"), payload.image_count(job.parameters)
-    parts = [checkpoint_of(job), f"{width} × {height}"]
+    parts = [checkpoint_of(job), f"{width} \N{MULTIPLICATION SIGN} {height}"]
     parts += [f"{steps} steps"] if steps else []
     parts += [f"{pictures} pictures"] if pictures > 1 else []
     return " · ".join(filter(None, parts))
@@ -171,7 +171,9 @@ def ordinal(number: int) -> str:
     >>> [ordinal(n) for n in (2, 3, 4, 11, 22)]
     ['2nd', '3rd', '4th', '11th', '22nd']
     """
-    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    ending = (
+        "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    )
     return f"{number}{ending}"
 
 
