@@ -19,7 +19,7 @@ from jobs import presence
 from jobs.models import Image, Job
 from servers.models import Server
 from stablequeue_project import wording
-from stablequeue_project.queue_now import ROWS, Picture, queue_now
+from stablequeue_project.queue_now import ROWS, Picture, lanes_now, queue_now
 
 PICTURES_PER_PAGE = 60
 
@@ -110,8 +110,7 @@ class CreatePage(Page):
     title = "Create"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        servers = [(server, wording.chip_of_server(server)) for server in Server.objects.active()]
-        return super().get_context_data(servers=servers, **kwargs)
+        return super().get_context_data(lanes=lanes_now(), **kwargs)
 
 
 class GalleryPage(Page):
@@ -141,16 +140,8 @@ class ServersPage(Page):
     title = "Servers"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        waiting = Job.objects.pending()
-        servers = [
-            {
-                "server": server,
-                "chip": wording.chip_of_server(server),
-                "sentence": wording.sentence_of_server(server),
-                "waiting": waiting.filter(server=server).count(),
-            }
-            for server in Server.objects.active()
-        ]
+        lanes = {lane.alias: lane for lane in lanes_now()}
+        servers = [(server, lanes.get(server.alias)) for server in Server.objects.active()]
         return super().get_context_data(servers=servers, **kwargs)
 
 

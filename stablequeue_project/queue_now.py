@@ -69,8 +69,9 @@ class Lane:
 
     alias: str
     chip: Chip
-    note: str
-    """Why it does not work; empty while it does."""
+    sentence: str
+    troubled: bool
+    """It takes no jobs, and the sentence says why."""
     running: bool
     percent: str
     time_left: str
@@ -79,6 +80,7 @@ class Lane:
     prompt: str
     checkpoint: str
     waiting: str
+    waiting_count: int
     picture: Picture | None
     """The last one it drew."""
 
@@ -118,7 +120,7 @@ def queue_now(tab: str) -> QueueNow:
         summary=_summary(counts),
         counts=counts,
         missing=presence.missing_roles(),
-        lanes=_lanes(),
+        lanes=lanes_now(),
         sections=sections,
     )
 
@@ -146,7 +148,7 @@ def _section(name: str, tab: str, counts: dict[str, int], most: int) -> Section:
     jobs = Job.objects.with_everything_shown()
     match name:
         case "needs-you":
-            failed = jobs.filter(status="failed").order_by("-created_at", "-id")
+            failed = jobs.filter(status="failed").order_by("-finished_at")
             return Section(name, _rows(failed[:most]), counts["failed"])
         case "generating":
             running = jobs.processing().order_by("created_at", "id")
@@ -155,7 +157,7 @@ def _section(name: str, tab: str, counts: dict[str, int], most: int) -> Section:
             waiting = jobs.pending().order_by("created_at", "id")
             return Section(name, _ranked_rows(waiting[:most]), counts["waiting"])
     statuses = ["completed"] if tab == "completed" else ["completed", "cancelled"]
-    done = jobs.filter(status__in=statuses).order_by("-created_at", "-id")
+    done = jobs.filter(status__in=statuses).order_by("-finished_at")
     return Section(name, _rows(done[:most]), sum(counts[status] for status in statuses))
 
 
@@ -207,7 +209,8 @@ def _picture(image: Image, job: Job) -> Picture:
     return Picture(f"/outputs/{image.name}", *wording.size_of(job))
 
 
-def _lanes() -> list[Lane]:
+def lanes_now() -> list[Lane]:
+    """Look at the servers."""
     servers = list(Server.objects.active().select_related("slot__job"))
     waiting = dict(Job.objects.pending().order_by().values_list("server_id").annotate(Count("id")))
     drawn = _last_pictures()
@@ -233,14 +236,16 @@ def _lane(server: Server, waiting: int, picture: Picture | None) -> Lane:
     return Lane(
         alias=server.alias,
         chip=chip,
-        note="" if works else wording.sentence_of_server(server),
+        sentence=wording.sentence_of_server(server),
+        troubled=not works,
         running=job is not None,
         percent=wording.percent_of(job) if job else "",
         time_left=wording.time_left_of(job) if job else "",
         progress=_progress(slot.progress if slot else 0) if job else 0,
         prompt=wording.prompt_of(job) if job else "",
         checkpoint=wording.checkpoint_of(job) if job else "",
-        waiting=f"{waiting:,} wait" if waiting else "nothing waits",
+        waiting=wording.waiting_on_server(waiting),
+        waiting_count=waiting,
         picture=picture,
     )
 

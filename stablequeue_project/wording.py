@@ -65,6 +65,12 @@ _HEALTH_SENTENCE = {
 }
 
 
+_AWAY = {
+    "offline": "{alias} is offline; starts when it is back",
+    "unauthorized": "{alias} needs a password; enter it under Servers",
+}
+
+
 def chip_of_job(job: Job, phase: phases.Phase | None, rank: int = 0) -> Chip:
     """The chip of a job. `rank` is its place in its server's line, 0 if it has none."""
     if phase is None:
@@ -81,6 +87,8 @@ def sentence_of_job(job: Job, phase: phases.Phase | None, rank: int = 0) -> str:
         return f"on {alias}" if rank == 1 else f"{ordinal(rank)} in line for {alias}"
     if phase.word == "generating":
         return ", ".join(filter(None, (percent_of(job), time_left_of(job)))) or f"on {alias}"
+    if phase.word == "waiting_for_server" and job.server.retired_at is None:
+        return _AWAY.get(job.server.health, phase.reason).format(alias=alias)
     return phase.reason
 
 
@@ -108,6 +116,13 @@ def sentence_of_server(server: Server) -> str:
     if server.is_paused:
         return "It is paused: what runs ends, what waits stays."
     return server.health_reason or _HEALTH_SENTENCE[server.health]
+
+
+def waiting_on_server(count: int) -> str:
+    """How many jobs wait for a server."""
+    if not count:
+        return "Nothing waits."
+    return "1 job waits." if count == 1 else f"{count:,} jobs wait."
 
 
 def prompt_of(job: Job) -> str:

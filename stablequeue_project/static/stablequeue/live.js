@@ -59,8 +59,8 @@ export class Live {
     }
     // A single missed answer is no news.
     this.banner.hidden = this.failures < 2;
-    this.banner.querySelector("p").textContent =
-      `Live updates are interrupted. ${error.message} Showing the queue as of ${this.shownAt}. ` +
+    this.banner.querySelector("span").textContent =
+      `${error.message} Shown is the state of ${this.shownAt}. ` +
       `Trying again in ${seconds} s; your jobs go on meanwhile.`;
     this.timer = setTimeout(() => this.countDown(seconds - 1, error), 1_000);
   }

@@ -49,12 +49,13 @@ function showLanes(data) {
 
 function fillLane(node, lane) {
   fill(node, lane);
-  node.querySelector(".lane-picture").hidden = Boolean(lane.note);
-  node.querySelector(".lane-note").hidden = !lane.note;
-  node.querySelector("[data-idle]").hidden = lane.running;
+  node.querySelector(".lane-picture").hidden = lane.troubled;
+  node.querySelector(".lane-note").hidden = !lane.troubled;
+  node.querySelector("[data-idle]").hidden = lane.running || lane.troubled;
   node.querySelector(".caption").hidden = !lane.picture;
   setPicture(node.querySelector("img"), lane.picture);
   const bar = node.querySelector("progress");
+  bar.hidden = lane.troubled;
   setAttribute(bar, "value", lane.progress);
   setAttribute(bar, "aria-label", `Progress on ${lane.alias}`);
 }
@@ -207,7 +208,6 @@ list.addEventListener("click", (event) => {
   busy(button, () => act(button.dataset.act, node.dataset.id, { pictures }));
 });
 news.addEventListener("click", () => showRows(latest.sections, { mayMove: true }));
-list.addEventListener("error", (event) => event.target.closest(".row-frame")?.classList.add("lost"), true);
 
 localiseTimes();
 const live = new Live({

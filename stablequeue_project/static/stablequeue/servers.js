@@ -2,9 +2,11 @@
 
 import { api } from "./api.js";
 import { closeByScrim, confirm } from "./dialog.js";
+import { fill } from "./fill.js";
 import { clearProblems, onSubmit, valuesOf } from "./form.js";
-import { toastError } from "./toast.js";
+import { Live } from "./live.js";
 import { openPanel } from "./panel.js";
+import { toastError } from "./toast.js";
 
 const addForm = document.getElementById("add-form");
 const editDialog = document.getElementById("edit");
@@ -75,4 +77,20 @@ document.getElementById("servers").addEventListener("click", (event) => {
   if (button) ({ edit, remove })[button.dataset.act](button.closest(".server"));
 });
 
+function showLanes({ lanes }) {
+  const byAlias = new Map(lanes.map((lane) => [lane.alias, lane]));
+  for (const card of document.querySelectorAll(".server")) {
+    const lane = byAlias.get(card.dataset.alias);
+    if (!lane) continue;
+    fill(card, lane);
+    card.dataset.edge = lane.chip.tone;
+    card.dataset.waiting = lane.waiting_count;
+  }
+}
+
 openPanel();
+new Live({
+  look: () => api.queueNow("generating"),
+  show: showLanes,
+  banner: document.getElementById("lost"),
+});
