@@ -51,7 +51,7 @@ class Dispatcher:
                 if _took_the_lead():
                     self._lead()
             except (OperationalError, InterfaceError) as error:
-                logger.warning("lost the database: %s", str(error).strip())
+                logger.warning("lost the database: %s", str(error).partition("\n")[0])
             _drop_connection()
             self._stopping.wait(settings.DISPATCHER_TICK)
 
