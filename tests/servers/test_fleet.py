@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from events.models import Event
 from servers.address import Address, parse_address
@@ -57,6 +59,22 @@ def test_two_servers_cannot_share_a_name_ignoring_case() -> None:
         laptop(alias="LAPTOP")
 
     assert kinds() == ["server.added"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_adding_one_name_at_once_exactly_one_succeeds() -> None:
+    def add(number: int) -> str:
+        try:
+            return add_server(alias="Laptop", address=HERE).queue_name
+        except ServerExists:
+            return ""
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        added = [name for name in threads.map(add, range(8)) if name]
+
+    assert added == [Server.objects.get().queue_name]
 
 
 def test_a_server_is_found_by_its_name_ignoring_case() -> None:
