@@ -29,7 +29,9 @@ class GenerateView(APIView):
         body = GenerateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         server = fleet.find_server(body.validated_data["target_server_alias"])
-        parameters, kept = inputs.keep(body.validated_data["generation_params"])
+        parameters, kept = inputs.keep(
+            body.validated_data["generation_params"], field="generation_params"
+        )
         job = lifecycle.submit(
             server=server,
             kind=payload.kind_of(parameters),

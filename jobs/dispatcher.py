@@ -51,7 +51,7 @@ class Dispatcher:
                 if _took_the_lead():
                     self._lead()
             except (OperationalError, InterfaceError) as error:
-                logger.warning("lost the database: %s", str(error).strip())
+                logger.warning("lost the database: %s", str(error).partition("\n")[0])
             _drop_connection()
             self._stopping.wait(settings.DISPATCHER_TICK)
 
@@ -60,27 +60,32 @@ class Dispatcher:
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {log.CHANNEL}")
         next_tick = time.monotonic()
+        server_changed = True
         while not self._stopping.is_set():
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + settings.DISPATCHER_TICK
                 self._tick()
+                server_changed = True
+            if server_changed:
+                _open_slots()
+                self._probe()
             self._admit()
-            _wait_for_notice(next_tick - time.monotonic())
+            server_changed = _wait_for_notice(next_tick - time.monotonic())
         presence.forget(name=self._name)
 
     def _tick(self) -> None:
         """What time alone makes due."""
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
-        _open_slots()
         self._rescuer.look()
         self._post.redeliver(waiting_for_a_worker())
-        self._probe()
 
     def _admit(self) -> None:
         for choice in scheduling.next_choices():
-            attempt = admit(job_id=choice.job_id, server_id=choice.server_id)
-            if attempt is not None:
-                self._post.deliver(Slot.objects.select_related("server").get(job=choice.job_id))
+            admit(job_id=choice.job_id, server_id=choice.server_id)
+            # None if the job was cancelled meanwhile, or another one has the slot.
+            slot = Slot.objects.select_related("server").filter(job=choice.job_id).first()
+            if slot is not None:
+                self._post.deliver(slot)
 
     def _probe(self) -> None:
         """Have servers looked at: those in trouble often, the others now and then."""
@@ -115,9 +120,12 @@ def _open_slots() -> None:
     Slot.objects.bulk_create((Slot(server=server) for server in without), ignore_conflicts=True)
 
 
-def _wait_for_notice(seconds: float) -> None:
-    """Sleep until something was committed that may matter, or `seconds` have passed."""
+def _wait_for_notice(seconds: float) -> bool:
+    """Sleep until something was committed that may matter, or `seconds` have passed.
+
+    Returns whether it was about a server itself.
+    """
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        for _ in connection.connection.notifies(timeout=max(seconds, 0), stop_after=1):
-            pass
+        notices = list(connection.connection.notifies(timeout=max(seconds, 0), stop_after=1))
+    return any('"kind": "server.' in notice.payload for notice in notices)

@@ -27,13 +27,15 @@ MAX_PIXELS = 64_000_000
 MAX_INPUTS = 20
 
 
-def keep(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
+def keep(parameters: Mapping[str, Any], *, field: str) -> tuple[dict[str, Any], list[Input]]:
     """Store every picture in `parameters` and put a reference in its place.
 
-    Files are written before their rows. Raises InputInvalid naming the field.
+    Files are written before their rows. Raises InputInvalid naming the place, below `field`.
     """
     found: dict[str, Input] = {}
-    replaced = {name: _keep_in(name, name, value, found) for name, value in parameters.items()}
+    replaced = {
+        name: _keep_in(f"{field}.{name}", name, value, found) for name, value in parameters.items()
+    }
     return replaced, list(found.values())
 
 

@@ -137,6 +137,10 @@ SCRIPTS_ALLOWED = frozenset(
 """Always-on scripts that may reach Forge, in lower case."""
 
 
+DEFAULT_DENOISING = 0.75
+"""What Forge's own page starts with; its img2img call does not fill a missing one in."""
+
+
 def kind_of(parameters: Mapping[str, Any]) -> str:
     """Which of Forge's two calls draws this: `img2img` if the client sent a picture."""
     return "img2img" if parameters.get("init_images") else "txt2img"
@@ -203,6 +207,7 @@ def build(
         body["alwayson_scripts"] = scripts
     if kind_of(parameters) == "img2img":
         body["init_images"] = parameters["init_images"]
+        body.setdefault("denoising_strength", DEFAULT_DENOISING)
         if _given(parameters.get("mask")):
             body["mask"] = parameters["mask"]
     filled: dict[str, Any] = _with_pictures(body, read_input)

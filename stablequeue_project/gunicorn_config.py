@@ -39,13 +39,13 @@ errorlog = "-"
 
 
 class ErrorsOnly(Logger):  # type: ignore[misc]
-    """Logs a request only if it failed on our side; the event log knows all that succeeded."""
+    """Logs a request only if it surprised us; the event log knows all that succeeded."""
 
     def access(
         self, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
     ) -> None:
-        """Log the request if its status is 5xx."""
-        if resp.status_code >= 500:
+        """Log the request if it crashed. A 503 names a part that is away: not news each time."""
+        if resp.status_code >= 500 and resp.status_code != 503:
             super().access(resp, req, environ, request_time)
 
 

@@ -276,6 +276,21 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {
+        "surprises": {
+            "()": "django.utils.log.CallbackFilter",
+            # A part that is away is said once, by whoever notices it, not by every request.
+            "callback": lambda record: getattr(record, "status_code", 500) != 503,
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"filters": ["surprises"]},
+        # What a task did is told by the lifecycle, in its own words.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.consumer": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},
+    },
 }

@@ -54,15 +54,15 @@ def table(address: Address) -> tuple[Process, ...]:
     python = sys.executable
     gunicorn = (python, "-m", "gunicorn", "stablequeue_project.wsgi:application")
     serving = ("--config", "python:stablequeue_project.gunicorn_config", "--bind", address.bind)
-    celery = (python, "-m", "celery", "-A", "stablequeue_project", "worker", "--pool", "threads")
-    quiet = ("--loglevel", "INFO", "--without-mingle", "--without-gossip")
+    celery = (python, "-m", "celery", "-A", "stablequeue_project", "--quiet", "worker")
+    pool = ("--pool", "threads", "--loglevel", "INFO", "--without-mingle", "--without-gossip")
     worker = ("--servers", "--concurrency", "64", "--hostname", "worker@%h")
     chores = ("--queues", "chores", "--concurrency", "8", "--hostname", "chores@%h")
     migrate = (python, "-m", "stablequeue_project.stack.migrate")
     return (
         Process("migrate", migrate, order=30, is_gate=True),
-        Process("worker", (*celery, *worker, *quiet), order=40),
-        Process("chores", (*celery, *chores, *quiet), order=40),
+        Process("worker", (*celery, *worker, *pool), order=40),
+        Process("chores", (*celery, *chores, *pool), order=40),
         Process("dispatcher", (python, "manage.py", "dispatcher"), order=50, stop_seconds=5),
         Process("web", (*gunicorn, *serving), order=60, stop_seconds=8),
     )

@@ -1,5 +1,6 @@
 """Running the stack as a process of its own, and asking about it."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,6 +30,13 @@ def ended(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def kill_at_once(*pids):
+    """Kill all of them; some end by themselves when the first ones are gone."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class StackRun:

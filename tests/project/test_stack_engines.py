@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import stat
 
@@ -15,7 +14,7 @@ from stablequeue_project.stack.errors import StackError
 from stablequeue_project.stack.folder import DataFolder, refreshed
 from stablequeue_project.stack.postgres import Postgres
 from stablequeue_project.stack.redis import Redis
-from tests.project.stack_runs import until
+from tests.project.stack_runs import kill_at_once, until
 
 
 @contextlib.contextmanager
@@ -41,8 +40,7 @@ def test_postgres_keeps_its_rows_over_a_stop_and_even_over_a_kill(folder):
 
     with running(database(folder), folder) as postgres:
         sql(postgres, "INSERT INTO kept VALUES (2)")
-        for process in orphans.find(folder):
-            os.kill(int(process.name), signal.SIGKILL)
+        kill_at_once(*(int(process.name) for process in orphans.find(folder)))
         until(lambda: not postgres.answers(), lambda: "the kill")
 
     with running(database(folder), folder) as postgres:

@@ -8,7 +8,7 @@ import psycopg
 
 from stablequeue_project.stack import orphans
 from stablequeue_project.stack.postgres import Postgres
-from tests.project.stack_runs import ended, until
+from tests.project.stack_runs import ended, kill_at_once, until
 
 
 def test_a_stop_goes_from_the_web_process_down_to_the_database_and_is_no_error(start_stack):
@@ -95,9 +95,8 @@ def test_after_a_killed_supervisor_nothing_is_left_and_the_next_start_works(star
 def test_everything_killed_at_once_starts_again(start_stack):
     first = start_stack().until_ready()
 
-    victims = [first.process.pid, *(int(path.name) for path in orphans.find(first.folder))]
-    for victim in victims:
-        os.kill(victim, signal.SIGKILL)
+    leftovers = [int(path.name) for path in orphans.find(first.folder)]
+    kill_at_once(first.process.pid, *leftovers)
     first.until_ended()
 
     start_stack(port=first.port).until_ready()
