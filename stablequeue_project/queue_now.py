@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from events.timestamps import utc_millis
 from jobs import phases, presence
-from jobs.models import Image, Job
+from jobs.models import Image, Job, Slot
 from servers.models import Server
 from stablequeue_project import wording
 from stablequeue_project.wording import Chip
@@ -231,7 +231,8 @@ def _lane(server: Server, waiting: int, picture: Picture | None) -> Lane:
     job: Job | None = slot.job if slot else None
     if job is not None:
         job.server = server
-    chip = wording.chip_of_server(server, job)
+    stopping = slot is not None and slot.state == Slot.State.DRAINING
+    chip = wording.STOPPING if stopping else wording.chip_of_server(server, job)
     works = job is not None or chip.tone in ("done", "running")
     return Lane(
         alias=server.alias,

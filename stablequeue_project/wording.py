@@ -21,6 +21,9 @@ class Chip:
     word: str
 
 
+STOPPING = Chip("hourglass", "running", "Stopping")
+"""The chip of a server that still draws what was cancelled."""
+
 _ENDED = {
     "completed": Chip("done", "done", "Completed"),
     "failed": Chip("failed", "failed", "Failed"),
