@@ -20,7 +20,7 @@ from stablequeue_project.secret_key import load_or_create
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
+env.read_env(env.str("STABLEQUEUE_ENV_FILE", "") or str(BASE_DIR / ".env"), recurse=False)
 
 
 def _read(kind: str, name: str, *args: Any, **options: Any) -> Any:
