@@ -206,6 +206,9 @@ CORS_ALLOW_HEADERS = [
     *("x-api-key", "x-api-secret"),
 ]
 
+# SecurityHeaders sends it where browsers heed it.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
+
 MAX_BODY_BYTES = 32 * 1024 * 1024
 # The body cap in front decides; Django's own limit would answer without the envelope.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
