@@ -32,6 +32,24 @@ def data_folder(option: str | None = None) -> DataFolder:
     return DataFolder(path)
 
 
+def of_its_own(path: Path) -> DataFolder:
+    """Return a data folder that has nothing to do with the user's own installation.
+
+    What the environment or `.env` say about that one's engines, folders and secrets is
+    overruled for all processes started from here.
+    """
+    folder = DataFolder(path.expanduser().resolve())
+    os.environ |= {
+        "STABLEQUEUE_DATA": str(folder.path),
+        "STABLEQUEUE_OUTPUTS": str(folder.path / "outputs"),
+        "STABLEQUEUE_INPUTS": str(folder.path / "inputs"),
+        "STABLEQUEUE_SECRET_KEY": "",
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+    }
+    return folder
+
+
 def pictures_folder(folder: DataFolder) -> Path:
     """Return where the pictures are kept."""
     return (
