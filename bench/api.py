@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from typing import Any
 
 from bench.errors import BenchError
 
 ANSWER_SECONDS = 30
+# The web process closes a connection that was idle for 15 s.
+_KEPT_SECONDS = 10
 PARAMETERS: dict[str, Any] = {
     "positive_prompt": "a lighthouse in a storm, tall waves, dramatic clouds, oil painting",
     "negative_prompt": "blurry, watermark, text, low quality",
@@ -28,6 +31,7 @@ class Api:
         self.host, self.port = host, port
         self.headers = {"Content-Type": "application/json"}
         self._line = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+        self._used_at = 0.0
 
     def close(self) -> None:
         self._line.close()
@@ -55,6 +59,8 @@ class Api:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Return what was answered. Raises BenchError for a refusal."""
         data = None if body is None else json.dumps(body).encode()
+        if time.monotonic() > self._used_at + _KEPT_SECONDS:
+            self._line.close()
         try:
             self._line.request(method, path, data, self.headers)
             answer = self._line.getresponse()
@@ -62,6 +68,7 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self._line.close()
             raise BenchError(f"{method} {path} was not answered: {error!r}") from error
+        self._used_at = time.monotonic()
         if answer.status >= 400:
             raise BenchError(f"{method} {path} was answered with {answer.status}: {text[:300]!r}")
         return json.loads(text)

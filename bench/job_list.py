@@ -7,6 +7,7 @@ import time
 from bench.errors import BenchError
 from bench.report import Row
 from bench.stack import Stack
+from stablequeue_project.stack import ports
 
 _JOBS = 20_000
 _PAGE = 50
@@ -32,7 +33,7 @@ SELECT id, 0, id || '.png', seed, 500000, repeat('0', 64) FROM made
 
 def job_list(stack: Stack, *, quick: bool) -> list[Row]:
     """A page of 50 out of 20,000 jobs, at the beginning and at the end."""
-    stack.add_absent_forge("List")
+    stack.add_server("List", ports.free_port())
     with stack.database() as database:
         row = database.execute("SELECT count(*) FROM jobs_job").fetchone()
         missing = _JOBS - (row[0] if row else 0)

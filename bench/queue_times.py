@@ -18,16 +18,10 @@ _SERVERS = 4
 def dispatch(stack: Stack, *, quick: bool) -> list[Row]:
     """From the 202 in the client's hands to the request in Forge's, when nothing else waits."""
     [forge] = stack.add_forges("Dispatch", seconds=_GENERATION)
-    accepted = []
-    for seed in range(30 if quick else 50):
-        job_id = stack.api.submit(forge.alias, seed=seed)
-        accepted.append(time.time())
-        time.sleep(_GENERATION)
-        stack.clock.wait_until(lambda: stack.api.has_completed(job_id), "a single job")  # noqa: B023
-        # The next one must not always meet the same moment of some timer.
-        time.sleep(random.uniform(0, 0.05))
+    _submit_and_wait(stack, forge, seed=0)
+    accepted = [_submit_and_wait(stack, forge, seed) for seed in range(1, 31 if quick else 51)]
     arrived = {drawn.seed: drawn.arrived_at for drawn in forge.drawn()}
-    times = [arrived[seed] - moment for seed, moment in enumerate(accepted)]
+    times = [arrived[seed] - moment for seed, moment in enumerate(accepted, 1)]
     whole = sum(times) / len(times) + _GENERATION
     return [
         Row(
@@ -39,10 +33,21 @@ def dispatch(stack: Stack, *, quick: bool) -> list[Row]:
     ]
 
 
+def _submit_and_wait(stack: Stack, forge: Forge, seed: int) -> float:
+    """Have one job drawn and return when it was accepted."""
+    job_id = stack.api.submit(forge.alias, seed=seed)
+    accepted = time.time()
+    time.sleep(_GENERATION)
+    stack.clock.wait_until(lambda: stack.api.has_completed(job_id), "a single job")
+    # The next one must not always meet the same moment of some timer.
+    time.sleep(random.uniform(0, 0.05))
+    return accepted
+
+
 def gap(stack: Stack, *, quick: bool) -> list[Row]:
     """From the end of one generation to the start of the next, while the queue is full."""
     [forge] = stack.add_forges("Gap", seconds=_GENERATION)
-    count = 12 if quick else 50
+    count = 10 if quick else 50
     for _ in range(count):
         stack.api.submit(forge.alias)
     stack.clock.wait_until(lambda: len(forge.drawn()) == count, f"{count} jobs", every=0.5)

@@ -53,6 +53,12 @@ class Stack:
             )
         return forges
 
+    def add_server(self, alias: str, port: int) -> None:
+        """Add a server, however it may be."""
+        self.api.call(
+            "POST", "/api/v1/servers", {"alias": alias, "host": ports.LOOPBACK, "port": port}
+        )
+
     def add_absent_forge(self, alias: str) -> None:
         """Add a server that is switched off; return once that was noticed."""
         self.add_server(alias, ports.free_port())
@@ -80,12 +86,6 @@ class Stack:
     def _answers(self, forge: Forge) -> bool:
         self._children.require_alive()
         return not ports.is_free(forge.port)
-
-    def add_server(self, alias: str, port: int) -> None:
-        """Add a server, however it may be."""
-        self.api.call(
-            "POST", "/api/v1/servers", {"alias": alias, "host": ports.LOOPBACK, "port": port}
-        )
 
 
 class Children:
