@@ -13,7 +13,8 @@ from stablequeue_project.stack.processes import CHECKOUT
 
 def load_env_file() -> None:
     """Add the variables of `.env` that the environment does not have, as the settings do."""
-    Env().read_env(str(CHECKOUT / ".env"), recurse=False)
+    env = Env()
+    env.read_env(env.str("STABLEQUEUE_ENV_FILE", "") or str(CHECKOUT / ".env"), recurse=False)
 
 
 def data_folder(option: str | None = None) -> DataFolder:
