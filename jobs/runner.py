@@ -226,7 +226,11 @@ def _settle(job: Job, outcome: Outcome) -> None:
     match outcome:
         case Drawn(pictures, info, warnings):
             result = _result(pictures, info, warnings)
-            lifecycle.complete(job=job, attempt=job.attempt, pictures=pictures, result=result)
+            try:
+                lifecycle.complete(job=job, attempt=job.attempt, pictures=pictures, result=result)
+            except OSError as error:
+                trouble = _storage_trouble(error)
+                lifecycle.retry_later(**mine, code=trouble.code, message=trouble.message)
         case Snoozed(code, message, seconds):
             lifecycle.release(**mine, code=code, message=message, seconds=seconds)
         case Charged(code, message):

@@ -125,8 +125,8 @@ def refusal_of_peer(
 
 
 def _clean_host(text: str, *, field: str) -> str:
-    host = text.strip(" ").lower().removeprefix("[").removesuffix("]")
-    address = _as_ip(host)
+    host = text.strip(" ").lower()
+    address = _as_ip(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     if address is not None:
         if refusal := _refusal(_plain(address)):
             raise ServerAddressInvalid(field, refusal)

@@ -7,6 +7,7 @@ import unicodedata
 from servers.errors import ServerAliasInvalid
 
 MAX_LENGTH = 64
+MAX_KEY_LENGTH = 3 * MAX_LENGTH
 
 RESERVED = frozenset({"null", "none", "undefined", "auto", "any", "all", "default", ".", ".."})
 """Words that clients send for "no server" or "whichever", or that break a URL path."""
@@ -27,3 +28,11 @@ def clean_alias(text: str) -> str:
     if alias.casefold() in RESERVED:
         raise ServerAliasInvalid(f"'{alias}' has a meaning of its own; choose another name.")
     return alias
+
+
+def alias_key(alias: str) -> str:
+    """Return what is the same for aliases that differ in letter case only.
+
+    Folding can make a character into up to three.
+    """
+    return unicodedata.normalize("NFC", alias.casefold())

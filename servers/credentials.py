@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
-from servers.errors import ServerSecretUnreadable
+
+class SealBroken(Exception):
+    """A stored password was sealed under another secret key than today's."""
 
 
 def seal(text: str) -> str:
@@ -23,13 +25,13 @@ def seal(text: str) -> str:
 
 
 def unseal(sealed: str) -> str:
-    """Decrypt what `seal` made. Raises ServerSecretUnreadable if the secret key has changed."""
+    """Decrypt what `seal` made. Raises SealBroken."""
     if not sealed:
         return ""
     try:
         return _box().decrypt(sealed.encode()).decode()
     except InvalidToken as error:
-        raise ServerSecretUnreadable from error
+        raise SealBroken from error
 
 
 def _box() -> MultiFernet:

@@ -35,20 +35,10 @@ class ServerExists(ServerError):
         super().__init__(f"There is already a server named '{alias}' (letter case is ignored).")
 
 
-class ServerSecretUnreadable(ServerError):
-    code = "SERVER_SECRET_UNREADABLE"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "A stored server password cannot be read, because the installation's secret key is "
-            "another one now. Restore the key, or enter the password again."
-        )
-
-
 class ServerInvalid(ServerError):
     """`fields` maps the name of each offending field to what is wrong with it."""
 
-    code = "SERVER_INVALID"
+    code = "VALIDATION_FAILED"
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)

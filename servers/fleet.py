@@ -1,4 +1,4 @@
-"""The verbs that change servers. Each is one transaction that ends with its event.
+"""The verbs that change servers. Each change is one transaction that ends with its event.
 
 Events never hold secrets; a changed password is named, not shown.
 """
@@ -17,7 +17,7 @@ from django.utils.text import slugify
 
 from events.log import Change, record
 from servers.address import Address, require_foreign
-from servers.aliases import clean_alias
+from servers.aliases import alias_key, clean_alias
 from servers.credentials import seal
 from servers.errors import ServerAliasInvalid, ServerExists, ServerNotFound
 from servers.foreign_data import one_line
@@ -70,7 +70,8 @@ def add_server(
             server = retired.order_by("-retired_at").select_for_update().first()
             if server is None:
                 server = Server(queue_name=uuid.uuid4().hex)
-            server.alias, server.description = alias, description
+            _name(server, alias)
+            server.description = description
             server.retired_at, server.is_paused = None, False
             _drop_logins(server)
             _move(server, address)
@@ -105,7 +106,7 @@ def update_server(
             server = _locked(server_id)
             before = _values(server)
             if alias is not None:
-                server.alias = clean_alias(alias)
+                _name(server, clean_alias(alias))
             if description is not None:
                 server.description = description
             if logins is not None:
@@ -194,6 +195,10 @@ def _locked(server_id: int) -> Server:
     if server is None:
         raise ServerNotFound(f"#{server_id}")
     return server
+
+
+def _name(server: Server, alias: str) -> None:
+    server.alias, server.alias_key = alias, alias_key(alias)
 
 
 def _move(server: Server, address: Address) -> None:

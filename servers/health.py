@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from servers.errors import ServerSecretUnreadable
 from servers.fleet import mark_health
 from servers.forge import (
-    ForgeBadReply,
     ForgeConnectionLost,
     ForgeError,
     ForgeNotReady,
+    ForgeStalled,
     ForgeUnauthorized,
     ForgeUnreachable,
 )
 from servers.models import Health, Server
 
-_MEANING: dict[type[ForgeError], Health] = {
+_ABOUT_THE_SERVER: dict[type[ForgeError], Health] = {
     ForgeUnreachable: Health.OFFLINE,
     ForgeConnectionLost: Health.OFFLINE,
     ForgeUnauthorized: Health.UNAUTHORIZED,
     ForgeNotReady: Health.NOT_READY,
-    ForgeBadReply: Health.NOT_READY,
+    ForgeStalled: Health.NOT_READY,
 }
+"""Errors that say more about the server than about what it was asked."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,8 @@ def probe(server: Server) -> Verdict:
     """Ask a server whether it can take jobs. Takes as long as a few time-outs at worst."""
     try:
         found = server.client().probe()
-    except ServerSecretUnreadable as error:
-        return Verdict(Health.UNAUTHORIZED, str(error))
     except ForgeError as error:
-        return judge(error)
+        return _judge(error)
     if not found.has_progress:
         return Verdict(
             Health.ONLINE,
@@ -47,21 +45,28 @@ def probe(server: Server) -> Verdict:
     return Verdict(Health.ONLINE)
 
 
-def judge(error: ForgeError) -> Verdict:
-    """Say what an error, met in a probe or in a job, tells about the server's health."""
-    for kind, health in _MEANING.items():
+def note(server: Server, error: ForgeError) -> None:
+    """Keep what an error met during a job tells about its server, if it tells anything."""
+    if isinstance(error, tuple(_ABOUT_THE_SERVER)):
+        _keep(server, _judge(error))
+
+
+def look_at(server: Server) -> None:
+    """Probe a server and keep what was found."""
+    _keep(server, probe(server))
+
+
+def _keep(server: Server, verdict: Verdict) -> None:
+    mark_health(
+        server_id=server.pk,
+        health=verdict.health,
+        reason=verdict.reason,
+        address=server.address,
+    )
+
+
+def _judge(error: ForgeError) -> Verdict:
+    for kind, health in _ABOUT_THE_SERVER.items():
         if isinstance(error, kind):
             return Verdict(health, str(error))
-    return Verdict(Health.ONLINE, str(error))
-
-
-def note(server: Server, error: ForgeError) -> None:
-    """Keep what an error, met in a job, tells about the server. Most tell nothing."""
-    verdict = judge(error)
-    if verdict.health != Health.ONLINE:
-        mark_health(
-            server_id=server.pk,
-            health=verdict.health,
-            reason=verdict.reason,
-            address=server.address,
-        )
+    return Verdict(Health.NOT_READY, str(error))

@@ -8,13 +8,12 @@ from typing import Self, cast
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Value
-from django.db.models.functions import Lower
+from django.db.models import Q
 
 from servers.address import DEFAULT_PORT, Address, Scheme, refusal_of_peer
-from servers.aliases import MAX_LENGTH
-from servers.credentials import unseal
-from servers.forge import Credentials, ForgeClient, Timing
+from servers.aliases import MAX_KEY_LENGTH, MAX_LENGTH, alias_key
+from servers.credentials import SealBroken, unseal
+from servers.forge import Credentials, ForgeClient, ForgeUnauthorized, Timing
 
 
 class Health(models.TextChoices):
@@ -34,7 +33,7 @@ class ServerQuerySet(models.QuerySet["Server"]):
 
     def by_alias(self, alias: str) -> Self:
         """Those of that name, ignoring letter case."""
-        return self.alias(folded=Lower("alias")).filter(folded=Lower(Value(alias)))
+        return self.filter(alias_key=alias_key(alias))
 
     def to_probe(self, *, checked_before: datetime) -> Self:
         """Active ones of which nothing is known, or nothing since that moment."""
@@ -50,6 +49,8 @@ class Server(models.Model):
     """
 
     alias = models.CharField(max_length=MAX_LENGTH)
+    # Folded here and not in the database, whose idea of letter case depends on its locale.
+    alias_key = models.CharField(max_length=MAX_KEY_LENGTH, editable=False)
     scheme = models.CharField(max_length=5, default="http")
     host = models.CharField(max_length=253)
     port = models.PositiveIntegerField(default=DEFAULT_PORT)
@@ -79,10 +80,10 @@ class Server(models.Model):
     objects = ServerQuerySet.as_manager()
 
     class Meta:
-        ordering = [Lower("alias")]
+        ordering = ["alias_key", "id"]
         constraints = [
             models.UniqueConstraint(
-                Lower("alias"), condition=Q(retired_at=None), name="server_alias_unique"
+                fields=["alias_key"], condition=Q(retired_at=None), name="server_alias_unique"
             ),
         ]
 
@@ -95,13 +96,25 @@ class Server(models.Model):
         return Address(cast(Scheme, self.scheme), self.host, self.port).url
 
     def client(self) -> ForgeClient:
-        """Return a client of that Forge. Raises ServerSecretUnreadable."""
+        """Return a client of that Forge.
+
+        Raises ForgeUnauthorized when the stored password cannot be read any more.
+        """
         return ForgeClient(
             self.address,
-            credentials=self._credentials(),
+            credentials=self._readable_credentials(),
             timing=Timing().scaled(settings.TIME_SCALE),
             guard=partial(refusal_of_peer, own_services=settings.OWN_SERVICES),
         )
+
+    def _readable_credentials(self) -> Credentials | None:
+        try:
+            return self._credentials()
+        except SealBroken as error:
+            raise ForgeUnauthorized(
+                f"The stored password for {self.address} cannot be read, because this "
+                "installation's secret key is another one now. Enter the password again."
+            ) from error
 
     def _credentials(self) -> Credentials | None:
         """What the API routes ask for: their own pair if there is one, else the page's."""

@@ -41,6 +41,7 @@ CODES: dict[str, Code] = {
     # Servers
     "SERVER_NOT_FOUND": Code(404, "There is no server with this alias."),
     "SERVER_EXISTS": Code(409, "A server with this alias exists already."),
+    "SERVER_ALIAS_INVALID": Code(400, "A server can't be called that."),
     "SERVER_ADDRESS_INVALID": Code(400, "The address can't be that of a Forge server."),
     # Jobs and their pictures
     "JOB_NOT_FOUND": Code(404, "There is no job with this id."),

@@ -15,5 +15,5 @@ def forge() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def client(forge: StandIn) -> ForgeClient:
+def forge_client(forge: StandIn) -> ForgeClient:
     return ForgeClient(forge.url, timing=Timing().scaled(0.05))

@@ -79,11 +79,11 @@ class BlindWatcher(Watcher):
 # --- drawing -------------------------------------------------------------------------
 
 
-def test_a_drawing_is_followed_to_its_picture(forge: StandIn, client: ForgeClient) -> None:
+def test_a_drawing_is_followed_to_its_picture(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.is_drawing(ACTIVE)
     watcher = Watcher(forge, rounds=3)
 
-    drawn = draw(client, watcher)
+    drawn = draw(forge_client, watcher)
 
     assert len(drawn.images) == 1
     assert {step.fraction for step in watcher.told if step} == {0.25}
@@ -92,12 +92,12 @@ def test_a_drawing_is_followed_to_its_picture(forge: StandIn, client: ForgeClien
     assert forge.asked(TXT2IMG) == [{"prompt": "a cat", "force_task_id": TASK}]
 
 
-def test_polls_that_fail_do_not_fail_the_drawing(forge: StandIn, client: ForgeClient) -> None:
+def test_polls_that_fail_do_not_fail_the_drawing(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.routes["/internal/progress"] = hang_up
     forge.routes["/sdapi/v1/progress"] = answer_bytes(b"oops", 500)
     watcher = BlindWatcher(forge, rounds=3)
 
-    drawn = draw(client, watcher)
+    drawn = draw(forge_client, watcher)
 
     assert drawn.images
     assert set(watcher.told) == {None}
@@ -114,17 +114,19 @@ def test_polls_that_hang_do_not_hold_up_the_answer(forge: StandIn) -> None:
     assert watcher.told[:5] == [None] * 5
 
 
-def test_a_stop_interrupts_our_own_running_task(forge: StandIn, client: ForgeClient) -> None:
+def test_a_stop_interrupts_our_own_running_task(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.is_drawing(ACTIVE)
 
-    drawn = draw(client, Watcher(forge, rounds=1, stop=True))
+    drawn = draw(forge_client, Watcher(forge, rounds=1, stop=True))
 
     assert drawn.interrupted
     assert not drawn.foreign_interrupt
     assert forge.asked(INTERRUPT)
 
 
-def test_a_stop_spares_whoever_runs_in_front_of_us(forge: StandIn, client: ForgeClient) -> None:
+def test_a_stop_spares_whoever_runs_in_front_of_us(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.is_drawing(QUEUED)
 
     def stop(progress: Progress | None) -> bool:
@@ -132,13 +134,13 @@ def test_a_stop_spares_whoever_runs_in_front_of_us(forge: StandIn, client: Forge
         return True
 
     watcher = Watcher(forge, rounds=6)
-    drawn = draw(client, stop)
+    drawn = draw(forge_client, stop)
 
     assert drawn.interrupted
     assert forge.asked(INTERRUPT) == []
 
 
-def test_a_stop_waits_for_our_turn(forge: StandIn, client: ForgeClient) -> None:
+def test_a_stop_waits_for_our_turn(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.is_drawing(QUEUED)
     told: list[Progress | None] = []
 
@@ -149,43 +151,51 @@ def test_a_stop_waits_for_our_turn(forge: StandIn, client: ForgeClient) -> None:
             forge.task = dict(ACTIVE)
         return True
 
-    assert draw(client, stop_and_start_later).interrupted
+    assert draw(forge_client, stop_and_start_later).interrupted
     assert forge.asked(INTERRUPT)
 
 
-def test_an_interrupted_drawing_may_lack_pictures(forge: StandIn, client: ForgeClient) -> None:
+def test_an_interrupted_drawing_may_lack_pictures(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.is_drawing(ACTIVE)
     empty = answer_json({**a_generation(), "images": []})
     forge.routes[TXT2IMG] = lambda handler: (forge.drawn.wait(30), empty(handler))[1]
 
-    drawn = draw(client, Watcher(forge, rounds=1, stop=True))
+    drawn = draw(forge_client, Watcher(forge, rounds=1, stop=True))
 
     assert drawn.images == ()
     assert drawn.interrupted
 
 
-def test_an_interrupt_by_somebody_else_is_noticed(forge: StandIn, client: ForgeClient) -> None:
+def test_an_interrupt_by_somebody_else_is_noticed(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.is_drawing(ACTIVE)
     forge.state["interrupted"] = True
 
-    drawn = draw(client, Watcher(forge, rounds=3))
+    drawn = draw(forge_client, Watcher(forge, rounds=3))
 
     assert drawn.foreign_interrupt
     assert not drawn.interrupted
 
 
-def test_an_interrupt_in_the_last_moment_is_noticed(forge: StandIn, client: ForgeClient) -> None:
+def test_an_interrupt_in_the_last_moment_is_noticed(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.drawn.set()
     forge.state["interrupted"] = True
 
-    assert draw(client).foreign_interrupt
+    assert draw(forge_client).foreign_interrupt
 
 
-def test_an_interrupt_of_the_next_job_is_not_ours(forge: StandIn, client: ForgeClient) -> None:
+def test_an_interrupt_of_the_next_job_is_not_ours(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.drawn.set()
     forge.state = {**BUSY, "interrupted": True}
 
-    assert not draw(client).foreign_interrupt
+    assert not draw(forge_client).foreign_interrupt
 
 
 def test_a_task_that_never_moves_is_stalled(forge: StandIn) -> None:
@@ -222,7 +232,9 @@ def test_no_wait_is_endless(forge: StandIn) -> None:
     assert caught.value.sent
 
 
-def test_an_error_of_the_caller_closes_the_connection(forge: StandIn, client: ForgeClient) -> None:
+def test_an_error_of_the_caller_closes_the_connection(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     closed: list[bytes] = []
 
     def watch_the_socket(handler: object) -> None:
@@ -232,7 +244,7 @@ def test_an_error_of_the_caller_closes_the_connection(forge: StandIn, client: Fo
     forge.routes[TXT2IMG] = watch_the_socket
 
     with pytest.raises(ZeroDivisionError):
-        draw(client, lambda progress: bool(1 / 0))
+        draw(forge_client, lambda progress: bool(1 / 0))
 
     assert forge.drawn.wait(10)
     assert closed == [b""]
@@ -272,29 +284,29 @@ def test_a_forge_that_speaks_no_tls_is_unreachable(forge: StandIn) -> None:
 
 
 def test_a_connection_that_ends_without_an_answer_is_lost(
-    forge: StandIn, client: ForgeClient
+    forge: StandIn, forge_client: ForgeClient
 ) -> None:
     forge.routes[TXT2IMG] = hang_up
 
     with pytest.raises(ForgeConnectionLost) as caught:
-        draw(client)
+        draw(forge_client)
 
     assert caught.value.sent
     assert not caught.value.permanent
 
 
-def test_a_truncated_answer_is_lost(forge: StandIn, client: ForgeClient) -> None:
+def test_a_truncated_answer_is_lost(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.routes[TXT2IMG] = answer_bytes(b'{"images": [', content_length="9000")
 
     with pytest.raises(ForgeConnectionLost):
-        draw(client)
+        draw(forge_client)
 
 
-def test_a_login_page_is_a_bad_reply(forge: StandIn, client: ForgeClient) -> None:
+def test_a_login_page_is_a_bad_reply(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.routes[TXT2IMG] = answer_bytes(b"<!doctype html><title>Login</title>")
 
     with pytest.raises(ForgeBadReply):
-        draw(client)
+        draw(forge_client)
 
 
 def test_an_endless_answer_is_cut_off_at_the_cap(forge: StandIn) -> None:
@@ -316,19 +328,19 @@ def test_an_endless_answer_is_cut_off_at_the_cap(forge: StandIn) -> None:
     assert sum(written) < 2**26
 
 
-def test_a_compressed_answer_is_not_unpacked(forge: StandIn, client: ForgeClient) -> None:
+def test_a_compressed_answer_is_not_unpacked(forge: StandIn, forge_client: ForgeClient) -> None:
     bomb = gzip.compress(bytes(2**24))
     forge.routes[TXT2IMG] = answer_bytes(bomb, content_encoding="gzip")
 
     with pytest.raises(ForgeBadReply, match="compressed"):
-        draw(client)
+        draw(forge_client)
 
 
-def test_a_redirect_is_not_followed(forge: StandIn, client: ForgeClient) -> None:
+def test_a_redirect_is_not_followed(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.routes[TXT2IMG] = answer_bytes(b"", 302, location=f"{forge.url}/elsewhere")
 
     with pytest.raises(ForgeNotReady):
-        draw(client)
+        draw(forge_client)
 
     assert forge.asked("/elsewhere") == []
 
@@ -392,12 +404,12 @@ def test_credentials_echoed_by_a_forge_do_not_reach_the_message(forge: StandIn) 
     assert "sesame" not in f"{caught.value!r} {client!r} {SECRET!r}"
 
 
-def test_a_refused_password_is_told_apart(forge: StandIn, client: ForgeClient) -> None:
+def test_a_refused_password_is_told_apart(forge: StandIn, forge_client: ForgeClient) -> None:
     refusal = exchanges("auth-api-auth-only", TXT2IMG)[0][1]
     forge.routes[TXT2IMG] = answer_json(refusal["body"], refusal["status"])
 
     with pytest.raises(ForgeUnauthorized) as caught:
-        draw(client)
+        draw(forge_client)
 
     assert not caught.value.sent
 
@@ -405,18 +417,18 @@ def test_a_refused_password_is_told_apart(forge: StandIn, client: ForgeClient) -
 # --- questions and orders ----------------------------------------------------------------
 
 
-def test_refused_parameters_name_the_field(forge: StandIn, client: ForgeClient) -> None:
+def test_refused_parameters_name_the_field(forge: StandIn, forge_client: ForgeClient) -> None:
     refusal = exchanges("txt2img-wrong-type-steps")[0][1]
     forge.routes[TXT2IMG] = answer_json(refusal["body"], 422)
 
     with pytest.raises(ForgeRejected, match="steps: Input should be a valid integer"):
-        draw(client)
+        draw(forge_client)
 
 
-def test_the_server_list_is_asked(forge: StandIn, client: ForgeClient) -> None:
+def test_the_server_list_is_asked(forge: StandIn, forge_client: ForgeClient) -> None:
     forge.routes["/sdapi/v1/sd-models"] = answer_json(exchanges("get-sd-models")[0][1]["body"])
 
-    assert [item.model_name for item in client.checkpoints()] == [
+    assert [item.model_name for item in forge_client.checkpoints()] == [
         "rootrandom_v1",
         "Pony_tinyrandom_v1",
     ]
@@ -428,52 +440,56 @@ def test_the_server_list_is_asked(forge: StandIn, client: ForgeClient) -> None:
     ids=["running", "failed and still called active", "waiting", "unknown"],
 )
 def test_recovery_learns_whether_a_task_is_still_there(
-    forge: StandIn, client: ForgeClient, busy: bool, task: dict[str, object], idle: bool
+    forge: StandIn, forge_client: ForgeClient, busy: bool, task: dict[str, object], idle: bool
 ) -> None:
     forge.task = task
     forge.state["job_count"] = int(busy)
 
-    assert client.is_idle_of(TASK) is idle
+    assert forge_client.is_idle_of(TASK) is idle
 
 
 def test_a_failed_task_that_still_reads_active_is_not_interrupted(
-    forge: StandIn, client: ForgeClient
+    forge: StandIn, forge_client: ForgeClient
 ) -> None:
     forge.task = dict(ACTIVE)
 
-    assert client.interrupt(TASK) is False
+    assert forge_client.interrupt(TASK) is False
     assert forge.asked(INTERRUPT) == []
 
 
-def test_options_are_pinned_with_their_owners_values(forge: StandIn, client: ForgeClient) -> None:
+def test_options_are_pinned_with_their_owners_values(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.routes["/sdapi/v1/options"] = answer_json({"samples_format": "png", "grid_save": True})
 
-    pinned = client.pin_options(["samples_format", "no_such_option"])
+    pinned = forge_client.pin_options(["samples_format", "no_such_option"])
 
     assert pinned == ("samples_format",)
     assert forge.asked("/sdapi/v1/options") == [None, {"samples_format": "png"}]
 
 
 def test_options_are_not_pinned_while_a_job_overrides_them(
-    forge: StandIn, client: ForgeClient
+    forge: StandIn, forge_client: ForgeClient
 ) -> None:
     forge.state = dict(BUSY)
 
-    assert client.pin_options(["samples_format"]) == ()
+    assert forge_client.pin_options(["samples_format"]) == ()
     assert forge.asked("/sdapi/v1/options") == []
 
 
-def test_a_probe_tells_what_a_forge_can_do(forge: StandIn, client: ForgeClient) -> None:
-    assert client.probe().is_forge
-    assert client.probe().has_progress
+def test_a_probe_tells_what_a_forge_can_do(forge: StandIn, forge_client: ForgeClient) -> None:
+    assert forge_client.probe().is_forge
+    assert forge_client.probe().has_progress
 
     forge.routes.pop("/internal/progress")
 
-    assert not client.probe().has_progress
+    assert not forge_client.probe().has_progress
 
 
-def test_a_probe_of_a_forge_without_its_api_says_so(forge: StandIn, client: ForgeClient) -> None:
+def test_a_probe_of_a_forge_without_its_api_says_so(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
     forge.routes.pop("/sdapi/v1/progress")
 
     with pytest.raises(ForgeNotReady, match="--api"):
-        client.probe()
+        forge_client.probe()

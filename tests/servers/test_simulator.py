@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -392,13 +392,16 @@ def test_every_fault_can_be_asked_for_and_no_other(forge: ForgeSimulator) -> Non
 
 
 def test_connection_is_kept_for_further_requests(forge: ForgeSimulator) -> None:
-    with socket.create_connection(("127.0.0.1", forge.port), timeout=5) as connection:
-        answers_seen = []
-        for _ in range(2):
-            connection.sendall(b"GET /internal/ping HTTP/1.1\r\nHost: forge\r\n\r\n")
-            answers_seen.append(connection.recv(4096)[:12])
+    connection = http.client.HTTPConnection("127.0.0.1", forge.port, timeout=5)
+    sockets = set()
+    for _ in range(2):
+        connection.request("GET", "/internal/ping")
+        assert connection.getresponse().read() == b"{}"
+        sockets.add(connection.sock)
 
-    assert answers_seen == [b"HTTP/1.1 200"] * 2
+    assert len(sockets) == 1
+    assert None not in sockets
+    connection.close()
 
 
 def run_command(*arguments: str) -> subprocess.Popen[str]:

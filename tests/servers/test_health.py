@@ -1,0 +1,107 @@
+"""What a look at a server finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from servers.address import parse_url
+from servers.fleet import Logins, add_server, remove_server
+from servers.forge import ForgeRejected, ForgeStalled
+from servers.health import note, probe
+from servers.models import Health, Server
+from servers.simulator.server import ForgeSimulator
+from servers.tasks import probe_server
+from tests.servers.stand_in import StandIn, answer_bytes, answer_json
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def server(forge: StandIn) -> Server:
+    return add_server(alias="Laptop", address=parse_url(forge.url))
+
+
+def test_a_forge_that_answers_is_online() -> None:
+    with ForgeSimulator() as simulator:
+        server = add_server(alias="Laptop", address=parse_url(simulator.url))
+
+        probe_server.run(server.pk)
+
+    server.refresh_from_db()
+    assert (server.health, server.health_reason) == (Health.ONLINE, "")
+
+
+def test_a_machine_that_is_off_is_offline(forge: StandIn) -> None:
+    with ForgeSimulator() as simulator:
+        server = add_server(alias="Laptop", address=parse_url(simulator.url))
+
+    verdict = probe(server)
+
+    assert verdict.health == Health.OFFLINE
+    assert server.address in verdict.reason
+
+
+def test_a_refused_password_is_unauthorized(forge: StandIn, server: Server) -> None:
+    forge.routes["/sdapi/v1/progress"] = answer_json({"detail": "Not authenticated"}, 401)
+
+    assert probe(server).health == Health.UNAUTHORIZED
+
+
+def test_a_forge_without_its_api_is_not_ready(forge: StandIn, server: Server) -> None:
+    forge.routes.pop("/sdapi/v1/progress")
+
+    assert probe(server).health == Health.NOT_READY
+
+
+def test_something_else_at_that_address_is_not_ready(forge: StandIn, server: Server) -> None:
+    forge.routes["/sdapi/v1/progress"] = answer_bytes(b"<h1>A printer</h1>")
+
+    assert probe(server).health == Health.NOT_READY
+
+
+def test_a_forge_without_its_page_is_online_with_a_warning(forge: StandIn, server: Server) -> None:
+    forge.routes.pop("/internal/progress")
+
+    verdict = probe(server)
+
+    assert verdict.health == Health.ONLINE
+    assert "--nowebui" in verdict.reason
+
+
+def test_a_password_that_cannot_be_read_any_more_is_unauthorized(forge: StandIn, settings) -> None:
+    server = add_server(alias="Laptop", address=parse_url(forge.url), logins=Logins("me", "sesame"))
+    settings.SECRET_KEY = "another key, long enough to be one"
+
+    verdict = probe(server)
+
+    assert verdict.health == Health.UNAUTHORIZED
+    assert forge.requests == []
+
+
+def test_a_name_that_leads_to_our_own_services_is_never_asked(forge: StandIn, settings) -> None:
+    server = add_server(alias="Laptop", address=parse_url(forge.url))
+    settings.OWN_SERVICES = [("localhost", forge.port)]
+
+    verdict = probe(server)
+
+    assert verdict.health == Health.OFFLINE
+    assert forge.requests == []
+
+
+def test_an_error_met_in_a_job_tells_about_the_server_or_not(server: Server) -> None:
+    note(server, ForgeRejected("Bad steps."))
+    server.refresh_from_db()
+    assert server.health == Health.UNKNOWN
+
+    note(server, ForgeStalled("It hangs."))
+    server.refresh_from_db()
+    assert (server.health, server.health_reason) == (Health.NOT_READY, "It hangs.")
+
+
+def test_a_probe_of_a_removed_server_is_a_no_op(forge: StandIn, server: Server) -> None:
+    remove_server(server_id=server.pk)
+
+    probe_server.run(server.pk)
+    probe_server.run(0)
+
+    assert forge.requests == []
