@@ -96,8 +96,9 @@ def _require_writable(folder: Path) -> None:
         uid, gid = _owner(folder)
         raise StackError(
             "FOLDER_OF_ANOTHER_USER",
-            f"{folder} belongs to user {uid} and group {gid}, and {os.geteuid()} may not write "
-            f"there. Set PUID={uid} and PGID={gid} in .env, or make the folder writable.",
+            f"{folder} belongs to user {uid} and group {gid}, and the services may not write "
+            f"there. Set PUID={uid} and PGID={gid} in .env, or give the folder to them with "
+            f"'chown -R {os.geteuid()}:{os.getegid()}'.",
         )
 
 
