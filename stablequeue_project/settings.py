@@ -21,7 +21,7 @@ from stablequeue_project.secret_key import load_or_create
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
+env.read_env(env.str("STABLEQUEUE_ENV_FILE", "") or str(BASE_DIR / ".env"), recurse=False)
 
 
 def _read(kind: str, name: str, *args: Any, **options: Any) -> Any:
@@ -110,6 +110,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
@@ -223,6 +224,9 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "idempotency-key", "last-event-id"),
     *("x-api-key", "x-api-secret"),
 ]
+
+# SecurityHeaders sends it where browsers heed it.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 # The body cap in front decides; Django's own limit would answer without the envelope.
