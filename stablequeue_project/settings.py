@@ -16,6 +16,7 @@ from environs import Env, EnvError, validate
 
 from apikeys.origins import Origin
 from apikeys.rates import HEADERS, Rate
+from stablequeue_project import secret_files
 from stablequeue_project.secret_key import load_or_create
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -42,6 +43,20 @@ DATA_DIR = _folder("STABLEQUEUE_DATA", BASE_DIR / "data")
 OUTPUTS_DIR = _folder("STABLEQUEUE_OUTPUTS", DATA_DIR / "outputs")
 INPUTS_DIR = _folder("STABLEQUEUE_INPUTS", DATA_DIR / "inputs")
 
+SECRETS_DIR = _read("str", "STABLEQUEUE_SECRETS", "")
+"""Where the engines' and Flower's passwords lie, each in a file; empty where there are none."""
+
+
+def _secret(name: str) -> str:
+    """Return a password from the secrets folder, or nothing if there is no such folder."""
+    if not SECRETS_DIR:
+        return ""
+    try:
+        return secret_files.load(Path(SECRETS_DIR) / name)
+    except (OSError, secret_files.SecretDamaged) as error:
+        raise ImproperlyConfigured(f"STABLEQUEUE_SECRETS: {error} See .env.example.") from error
+
+
 SECRET_KEY = _read("str", "STABLEQUEUE_SECRET_KEY", "") or load_or_create(DATA_DIR)
 DEBUG = _read("bool", "STABLEQUEUE_DEBUG", False)
 
@@ -53,6 +68,7 @@ if _database.get("ENGINE") != "django.db.backends.postgresql":
         "'./stablequeue up' starts one and sets it, './stablequeue test' runs the tests on "
         "one of their own. See .env.example."
     )
+_database["PASSWORD"] = _database.get("PASSWORD") or _secret(secret_files.POSTGRES_PASSWORD)
 _database["OPTIONS"] = {
     **_database.get("OPTIONS", {}),
     "connect_timeout": 5,
@@ -78,6 +94,9 @@ if not re.match(r"^rediss?://", REDIS_URL):
     )
 
 _redis = urlsplit(REDIS_URL)
+if not _redis.password and (_password := _secret(secret_files.REDIS_PASSWORD)):
+    _user, _, _host = _redis.netloc.rpartition("@")
+    REDIS_URL = _redis._replace(netloc=f"{_user.rstrip(':')}:{_password}@{_host}").geturl()
 # Addresses that are never a Forge, as (host, port): nobody may make us talk to them.
 OWN_SERVICES = [
     (_database.get("HOST") or "localhost", int(_database.get("PORT") or 5432)),
