@@ -41,7 +41,10 @@ class ModelFile(Generic[E]):
 
     @property
     def id(self) -> int:
-        """A number for this file, the same on every day; small enough for JavaScript."""
+        """A number made of what names the file, small enough for JavaScript.
+
+        It stays the same while no other server shows a different file under the same path.
+        """
         told_apart = self.hash if self.has_namesake else ""
         text = f"{self.type}:{self.path}:{told_apart}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])

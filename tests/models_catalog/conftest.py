@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -80,4 +81,8 @@ def server_at(alias: str, port: int) -> Server:
 
 def hang(forge: StandIn, path: str) -> None:
     """Let the stand-in take a question and never answer it."""
-    forge.routes[path] = lambda handler: forge.drawn.wait(30) and None
+
+    def wait_for_the_end(handler: BaseHTTPRequestHandler) -> None:
+        forge.drawn.wait(30)
+
+    forge.routes[path] = wait_for_the_end

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from models_catalog.listings import CHECKPOINTS, LISTINGS, MAX_ENTRIES
+from models_catalog.listings import CHECKPOINTS, LISTINGS, MAX_ENTRIES, Question
 from servers.fleet import mark_health, remove_server, update_server
+from servers.forge import ForgeStalled
 from servers.models import Health
 from servers.simulator import ForgeSimulator, ModelFile
 from tests.models_catalog.conftest import V8_SHA256, hang, server_at
@@ -169,6 +170,24 @@ def test_all_servers_are_asked_for_all_lists_at_once(call, forge):
     answer = call("models").json()
 
     assert [server["ok"] for server in answer["servers"]] == [True] * 6
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("impatient")
+def test_a_question_that_never_comes_back_is_given_up(closed_port):
+    released = threading.Event()
+
+    def stuck(client):
+        released.wait(30)
+        return ()
+
+    # As when the look-up of a machine's name hangs, which no time limit ends.
+    server = server_at("Attic", closed_port)
+    [listing] = LISTINGS.ask([server], Question("stuck", stuck, list)).collect()
+    released.set()
+
+    assert isinstance(listing.error, ForgeStalled)
+    assert listing.age is None
 
 
 def test_a_server_known_to_be_offline_is_named_without_being_asked(call, forge):
