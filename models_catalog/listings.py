@@ -154,9 +154,7 @@ LISTINGS = Listings()
 def _listing_of(server: Server, question: Question[E]) -> Listing[E]:
     """Ask one server. Runs in a thread of its own, which has no use for the database."""
     try:
-        client = server.client()
-        client.timing = _timing()
-        answered = question.ask(client)
+        answered = question.ask(server.client(_timing()))
     except ForgeError as error:
         return Listing(server.alias, error=error, arrived_at=time.monotonic())
     usable = tuple(entry for entry in answered if _is_usable(question.texts(entry)))[:MAX_ENTRIES]
