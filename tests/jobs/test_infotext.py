@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jobs import infotext
@@ -287,6 +288,8 @@ def test_work_grows_with_the_length_and_no_faster(hostile):
 
 # --- what is written reads the same --------------------------------------------------
 
+untimed = hypothesis_settings(deadline=None)
+
 characters = st.characters(codec="utf-8", exclude_characters="\0\r")
 pieces = st.sampled_from(
     [
@@ -328,11 +331,13 @@ settings = st.builds(
 infotexts = st.builds(Infotext, prompts, negative_prompts, settings)
 
 
+@untimed
 @given(infotexts)
 def test_what_is_written_reads_the_same(written):
     assert parse(render(written)) == written
 
 
+@untimed
 @given(st.builds(Infotext, prompts, st.just(""), st.just({"Seed": "5"})))
 def test_settings_too_few_to_be_told_from_a_prompt_are_repeated(written):
     assert parse(render(written)).settings == {"Seed": "5"}
@@ -350,6 +355,7 @@ def test_a_look_alike_at_the_end_of_the_prompt_stays_there():
     assert parse(render(written)) == written
 
 
+@untimed
 @given(st.text() | prose)
 def test_any_text_can_be_parsed_and_what_it_gave_is_stable(text):
     read = parse(text)
