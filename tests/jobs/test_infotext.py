@@ -222,6 +222,13 @@ def test_json_may_be_printed_over_several_lines():
     assert read.settings == READ | {"Civitai resources": resources, "Civitai metadata": "{}"}
 
 
+def test_settings_on_several_lines_do_not_swallow_a_look_alike_above_them():
+    read = parse(f"a cat\n{SETTINGS}\n{SETTINGS}, Civitai resources: [\n{{}}\n], Odd: x")
+
+    assert read.prompt == f"a cat\n{SETTINGS}"
+    assert read.settings == READ | {"Civitai resources": "[\n{}\n]", "Odd": "x"}
+
+
 def test_a_lone_surrogate_is_replaced():
     assert parse("a \ud800 cat").prompt == "a \ufffd cat"
 
