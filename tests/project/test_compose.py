@@ -62,6 +62,7 @@ def job(run, api, flower):
         alias = f"Forge-{uuid.uuid4().hex[:6]}"
         server = {"alias": alias, "host": "127.0.0.1", "port": forge.port}
         assert api.post(f"{run.url}/api/v1/servers", json=server, timeout=10).status_code == 201
+        eventually(lambda: health(run, api, alias) == "online", what="the word of chores")
         wanted = {"positive_prompt": "a container ship", "steps": 20, "width": 64, "height": 64}
         body = {"target_server_alias": alias, "generation_params": wanted}
         sent = api.post(f"{run.url}/api/v1/generate", json=body, timeout=10)
@@ -72,6 +73,10 @@ def job(run, api, flower):
             return answer if answer["status"] in ("completed", "failed") else None
 
         return eventually(ended, seconds=40, what=f"the job: {run.log('worker')}")
+
+
+def health(run, api, alias):
+    return api.get(f"{run.url}/api/v1/servers/{alias}", timeout=10).json()["health"]
 
 
 def sees_worker(flower, run):
