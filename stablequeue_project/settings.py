@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, validate
 
 from apikeys.origins import Origin
+from apikeys.rates import HEADERS, Rate
 from stablequeue_project import secret_files
 from stablequeue_project.secret_key import load_or_create
 
@@ -181,6 +182,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["stablequeue_project.api.json_parser.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.RouteAccess"],
+    "DEFAULT_THROTTLE_CLASSES": ["apikeys.throttling.KeyRate"],
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "stablequeue_project.api.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
@@ -224,6 +226,19 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "idempotency-key", "last-event-id"),
     *("x-api-key", "x-api-secret"),
 ]
+CORS_EXPOSE_HEADERS = [*HEADERS, "Retry-After"]
+
+
+def _rate(name: str, default: str) -> Rate | None:
+    try:
+        return Rate.parse(_read("str", name, default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error} See .env.example.") from error
+
+
+RATE_LIMIT = _rate("STABLEQUEUE_RATE_LIMIT", "60/m")
+"""For keys without one of their own; None is no limit."""
+RATELIMIT_USE_CACHE = "rate_limit"
 
 # SecurityHeaders sends it where browsers heed it.
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None
@@ -262,6 +277,24 @@ PROCESS_GONE_AFTER = 10.0 * TIME_SCALE
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""
+
+# --- Redis beside the broker ----------------------------------------------------------
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "stablequeue",
+        "OPTIONS": {"socket_connect_timeout": 0.05, "socket_timeout": 0.05},
+    },
+    # In the path of every request with a key, so a Redis that is away is left alone for a while.
+    "rate_limit": {
+        "BACKEND": "apikeys.counters.RateLimitCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "stablequeue",
+        "OPTIONS": {"patience": 0.05, "rest": 5.0 * TIME_SCALE},
+    },
+}
 
 # --- Celery --------------------------------------------------------------------------
 
