@@ -23,7 +23,8 @@ from tests.project.compose_run import ComposeRun
 from tests.project.test_env_example import names_the_settings_read
 
 SERVICES = compose_file.services({})
-FOR_DEVELOPERS = {"STABLEQUEUE_DEBUG", "STABLEQUEUE_TIME_SCALE"}
+# Two are for developers; the last one says where .env lies, and containers have none.
+NOT_HANDED_ON = {"STABLEQUEUE_DEBUG", "STABLEQUEUE_TIME_SCALE", "STABLEQUEUE_ENV_FILE"}
 
 
 # --- the services, running -----------------------------------------------------------
@@ -227,7 +228,7 @@ def test_the_engines_are_given_what_our_services_expect():
 
 def test_every_setting_of_an_owner_reaches_our_services():
     for name in OURS:
-        assert set(SERVICES[name]["environment"]) == names_the_settings_read() - FOR_DEVELOPERS
+        assert set(SERVICES[name]["environment"]) == names_the_settings_read() - NOT_HANDED_ON
 
 
 def test_a_forge_on_the_same_machine_can_be_named():
