@@ -163,6 +163,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.RouteAccess"],
     "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "stablequeue_project.api.negotiation.OneForm",
     "EXCEPTION_HANDLER": "stablequeue_project.api.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": 0,
