@@ -18,6 +18,7 @@ urlpatterns = [
     path("outputs/<str:name>", OutputView.as_view()),
     path("api/v1/", include("apikeys.urls")),
     path("api/v1/", include("servers.urls")),
+    path("api/v1/", include("models_catalog.urls")),
     path("api/v1/", include("jobs.urls")),
     path("api/docs", ApiDocsPage.as_view()),
     path("api/openapi.json", OpenApiView.as_view(), name="openapi"),
