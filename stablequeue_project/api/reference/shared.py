@@ -17,6 +17,10 @@ PATH_PARAMETERS: dict[str, tuple[Schema, str]] = {
     "job_id": (_UUID, "The id of a job."),
     "api_key_id": (_UUID, "The id of an API key; not the key itself."),
     "alias": ({"type": "string", "minLength": 1}, "The alias of a server."),
+    "model_id": (
+        {"type": "string", "minLength": 1},
+        "The id, path or name of a model file.",
+    ),
     "name": ({"type": "string", "minLength": 1}, "The name of a picture."),
     "sha256": ({"type": "string", "pattern": "^[0-9a-f]{64}$"}, "The SHA-256 of the picture."),
 }
