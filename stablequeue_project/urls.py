@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from jobs.api import OutputView
 from stablequeue_project import pages, views
+from stablequeue_project.api.docs import ApiDocsPage, OpenApiView
 
 urlpatterns = [
     path("", pages.QueuePage.as_view()),
@@ -19,6 +20,8 @@ urlpatterns = [
     path("api/v1/", include("servers.urls")),
     path("api/v1/", include("models_catalog.urls")),
     path("api/v1/", include("jobs.urls")),
+    path("api/docs", ApiDocsPage.as_view()),
+    path("api/openapi.json", OpenApiView.as_view(), name="openapi"),
     path("admin/", admin.site.urls),
 ]
 
