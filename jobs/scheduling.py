@@ -17,10 +17,17 @@ class Choice:
 
     job_id: UUID
     server_id: int
-    queue_name: str
 
 
-def next_choices() -> list[Choice]:
+@dataclass(frozen=True)
+class Turn:
+    """What can be admitted now, and whether a free slot is left that nothing waits for."""
+
+    choices: list[Choice]
+    has_idle_slot: bool
+
+
+def next_turn() -> Turn:
     """For each server that can work and has its slot free, the job that waits longest."""
     oldest = (
         Job.objects.pending()
@@ -29,7 +36,7 @@ def next_choices() -> list[Choice]:
         .order_by("created_at", "id")
         .values("id")[:1]
     )
-    rows = (
+    slots = (
         Slot.objects.filter(
             state=Slot.State.FREE,
             server__retired_at=None,
@@ -37,7 +44,10 @@ def next_choices() -> list[Choice]:
             server__health__in=[Health.ONLINE, Health.UNKNOWN],
         )
         .annotate(next_job=Subquery(oldest))
-        .exclude(next_job=None)
-        .values_list("next_job", "server_id", "server__queue_name")
+        .values_list("next_job", "server_id")
     )
-    return [Choice(job_id, server_id, queue) for job_id, server_id, queue in rows]
+    found = [(job_id, server_id) for job_id, server_id in slots]
+    return Turn(
+        choices=[Choice(job_id, server_id) for job_id, server_id in found if job_id],
+        has_idle_slot=any(job_id is None for job_id, _ in found),
+    )
