@@ -36,7 +36,7 @@ class Change:
 def record(changes: Sequence[Change]) -> None:
     """Store `changes` and announce them when the surrounding transaction commits.
 
-    Must be the last statement of that transaction. Raises
+    Must be the last statement of that transaction that may wait for another one. Raises
     TransactionManagementError outside of one.
     """
     if not changes:
@@ -56,22 +56,20 @@ def record(changes: Sequence[Change]) -> None:
             )
             for change in changes
         )
-        cursor.executemany(
-            _NOTIFY,
-            [
-                (CHANNEL, _notice(event.kind, event.subject_type, event.subject_id, id=event.id))
-                for event in stored
-            ],
-        )
+        notices = [
+            _notice(event.kind, event.subject_type, event.subject_id, id=event.id)
+            for event in stored
+        ]
+        cursor.execute(_NOTIFY, [CHANNEL, notices])
 
 
 def announce(kind: str, subject_type: str, subject_id: str) -> None:
     """Tell the listeners of something that is not worth a row, when the transaction commits."""
     with connection.cursor() as cursor:
-        cursor.execute(_NOTIFY, [CHANNEL, _notice(kind, subject_type, subject_id)])
+        cursor.execute(_NOTIFY, [CHANNEL, [_notice(kind, subject_type, subject_id)]])
 
 
-_NOTIFY = "SELECT pg_notify(%s, %s)"
+_NOTIFY = "SELECT pg_notify(%s, notice) FROM unnest(%s::text[]) AS notice"
 
 
 def _notice(kind: str, subject_type: str, subject_id: str, **more: int) -> str:

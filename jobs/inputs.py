@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import io
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,17 +27,20 @@ CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 MAX_PIXELS = 64_000_000
 MAX_INPUTS = 20
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
-def keep(parameters: Mapping[str, Any], *, field: str) -> tuple[dict[str, Any], list[Input]]:
-    """Store every picture in `parameters` and put a reference in its place.
 
-    Files are written before their rows. Raises InputInvalid naming the place, below `field`.
+def keep(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
+    """Store every picture in `body` and put a reference in its place.
+
+    Files are written before their rows. Raises InputInvalid naming the place in `body`.
     """
     found: dict[str, Input] = {}
-    replaced = {
-        name: _keep_in(f"{field}.{name}", name, value, found) for name, value in parameters.items()
-    }
-    return replaced, list(found.values())
+    replaced = {name: _keep_in(name, name, value, found) for name, value in body.items()}
+    # In one order for all, as this may be part of a longer transaction: no two wait in a ring.
+    kept = [found[sha256] for sha256 in sorted(found)]
+    Input.objects.bulk_create(kept, ignore_conflicts=True)
+    return replaced, kept
 
 
 def read_base64(sha256: str) -> str:
@@ -48,7 +52,12 @@ def read_base64(sha256: str) -> str:
 
 
 def path_of(sha256: str) -> Path:
-    """Where the input with this SHA-256, taken from the database, lies."""
+    """Where the input with this SHA-256 lies. Raises InputNotFound for what is none.
+
+    References in parameters may be a client's own words, and must not name other files.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise InputNotFound
     return Path(settings.INPUTS_DIR) / sha256[:2] / sha256
 
 
@@ -59,7 +68,7 @@ def _keep_in(path: str, name: str, value: Any, found: dict[str, Input]) -> Any:
         return [_keep_in(f"{path}.{index}", name, item, found) for index, item in enumerate(value)]
     if name in FIELDS and isinstance(value, str) and value:
         if len(found) >= MAX_INPUTS:
-            raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent with a job.")
+            raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent at a time.")
         stored = _store(path, value)
         found[stored.sha256] = stored
         return {
@@ -71,16 +80,14 @@ def _keep_in(path: str, name: str, value: Any, found: dict[str, Input]) -> Any:
 
 
 def _store(field: str, text: str) -> Input:
+    """Write the picture's file; its row is still to be stored."""
     content = _decode(field, text)
     content_type = _content_type(field, content)
     sha256 = hashlib.sha256(content).hexdigest()
     target = path_of(sha256)
     if not target.exists():
         _write(target, content)
-    stored, _ = Input.objects.get_or_create(
-        sha256=sha256, defaults={"bytes": len(content), "content_type": content_type}
-    )
-    return stored
+    return Input(sha256=sha256, bytes=len(content), content_type=content_type)
 
 
 def _decode(field: str, text: str) -> bytes:

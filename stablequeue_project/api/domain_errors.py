@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apikeys.errors import ApiKeyError
+from events.idempotency import IdempotencyError
 from jobs.errors import JobError
 from models_catalog.names import CheckpointNameError
 from servers.errors import ServerError
@@ -10,6 +11,7 @@ from servers.errors import ServerError
 DOMAIN_ERRORS: tuple[type[Exception], ...] = (
     ApiKeyError,
     CheckpointNameError,
+    IdempotencyError,
     JobError,
     ServerError,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ class Problem:
     message: str
     fields: Fields | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -48,7 +50,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     set_rollback()
     problem = problem_of(error)
     log_problem(problem, error, context.get("request"))
-    body = envelope(problem.code, problem.message, fields=problem.fields)
+    body = envelope(problem.code, problem.message, fields=problem.fields, **problem.details)
     return Response(body, status=problem.status, headers=problem.headers)
 
 
@@ -56,7 +58,8 @@ def problem_of(error: BaseException | None) -> Problem:
     """Translate `error`; what is not known here is an internal error that tells nothing."""
     if isinstance(error, DOMAIN_ERRORS):
         code = getattr(error, "code", "INTERNAL_ERROR")
-        return Problem(code, str(error), getattr(error, "fields", None))
+        details = getattr(error, "details", {})
+        return Problem(code, str(error), getattr(error, "fields", None), details=details)
     if isinstance(error, drf.APIException):
         return _of_drf(error)
     if isinstance(error, DATABASE_AWAY):
