@@ -33,17 +33,21 @@ class ApiKeyAdmin(_ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         """Ask for the words of a new key only; show all but the hash of an old one."""
-        words = ["name", "description"]
+        words = ["name", "description", "rate_limit"]
         return words if obj is None else [*words, "is_active", *self.readonly_fields]
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         """Make or change a key."""
         if change:
             registry.update(
-                obj.id, name=obj.name, description=obj.description, is_active=obj.is_active
+                obj.id,
+                name=obj.name,
+                description=obj.description,
+                is_active=obj.is_active,
+                rate_limit=obj.rate_limit,
             )
             return
-        new = registry.create(name=obj.name, description=obj.description)
+        new = registry.create(name=obj.name, description=obj.description, rate_limit=obj.rate_limit)
         obj.id, obj.key = new.api_key.id, new.api_key.key
         request.META[_NEW_KEY] = new
 

@@ -51,6 +51,7 @@ class KeyAuthentication(BaseAuthentication):
 
 def _judged(credentials: Credentials) -> ApiKey | None:
     """Return the active key these credentials open; as slow for unknown keys as for known ones."""
-    api_key = ApiKey.objects.filter(key=credentials.key).first()
-    matches = secret_matches(credentials.secret, api_key.secret_hash if api_key else NO_SECRET)
-    return api_key if api_key and matches and api_key.is_active else None
+    found = ApiKey.objects.filter(key=credentials.key).first()
+    api_key = found or ApiKey(secret_hash=NO_SECRET, is_active=False)
+    matches = secret_matches(credentials.secret, api_key.secret_hash)
+    return api_key if matches and api_key.is_active else None

@@ -24,7 +24,7 @@ class NewKey:
 
 
 @transaction.atomic
-def create_first(*, name: str, description: str = "") -> NewKey:
+def create_first(*, name: str, description: str = "", rate_limit: str = "") -> NewKey:
     """Make the first key. Of many who try at once, one succeeds.
 
     Raises ApiKeySetupDone.
@@ -33,15 +33,19 @@ def create_first(*, name: str, description: str = "") -> NewKey:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SETUP_LOCK])
     if ApiKey.objects.exists():
         raise ApiKeySetupDone
-    return create(name=name, description=description)
+    return create(name=name, description=description, rate_limit=rate_limit)
 
 
 @transaction.atomic
-def create(*, name: str, description: str = "") -> NewKey:
-    """Make a key."""
+def create(*, name: str, description: str = "", rate_limit: str = "") -> NewKey:
+    """Make a key. Without a rate of its own it gets the one set for all."""
     secret = new_secret()
     api_key = ApiKey.objects.create(
-        name=name, description=description, key=new_key(), secret_hash=hash_secret(secret)
+        name=name,
+        description=description,
+        rate_limit=rate_limit,
+        key=new_key(),
+        secret_hash=hash_secret(secret),
     )
     record([_change("api_key.created", api_key)])
     return NewKey(api_key, secret)
@@ -54,10 +58,16 @@ def update(
     name: str | None = None,
     description: str | None = None,
     is_active: bool | None = None,
+    rate_limit: str | None = None,
 ) -> ApiKey:
     """Change what is given; None leaves a value as it is. Raises ApiKeyNotFound."""
     api_key = _locked(api_key_id)
-    given = {"name": name, "description": description, "is_active": is_active}
+    given = {
+        "name": name,
+        "description": description,
+        "is_active": is_active,
+        "rate_limit": rate_limit,
+    }
     changes = {field: value for field, value in given.items() if value is not None}
     for attribute, value in changes.items():
         setattr(api_key, attribute, value)

@@ -16,7 +16,7 @@ class ApiKeyCreation(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ["name", "description"]
+        fields = ["name", "description", "rate_limit"]
 
 
 class ApiKeyChange(serializers.ModelSerializer[ApiKey]):
@@ -24,7 +24,7 @@ class ApiKeyChange(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ["name", "description", "is_active"]
+        fields = ["name", "description", "is_active", "rate_limit"]
         # No default: what is not sent stays as it is.
         extra_kwargs = {
             "name": {"required": False},
@@ -34,7 +34,9 @@ class ApiKeyChange(serializers.ModelSerializer[ApiKey]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a change that changes nothing."""
         if not attrs:
-            raise serializers.ValidationError("Give a name, a description or is_active.")
+            raise serializers.ValidationError(
+                "Give a name, a description, is_active or a rate_limit."
+            )
         return attrs
 
 
@@ -53,6 +55,7 @@ class ApiKeyOutput(serializers.ModelSerializer[ApiKey]):
             "description",
             "key",
             "is_active",
+            "rate_limit",
             "created_at",
             "last_used_at",
             "last_used",

@@ -7,9 +7,8 @@ import binascii
 import hashlib
 import io
 import os
-import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from PIL import Image as Picture
 from PIL import UnidentifiedImageError
 
 from jobs.errors import InputInvalid, InputNotFound
-from jobs.models import Input
+from jobs.models import Input, Job
 
 FIELDS = frozenset({"init_images", "mask", "image", "input_image", "mask_image"})
 """Where a client puts pictures: in the request itself, or in the arguments of a script."""
@@ -26,8 +25,6 @@ FIELDS = frozenset({"init_images", "mask", "image", "input_image", "mask_image"}
 CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 MAX_PIXELS = 64_000_000
 MAX_INPUTS = 20
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def keep(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
@@ -43,40 +40,59 @@ def keep(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
     return replaced, kept
 
 
-def read_base64(sha256: str) -> str:
-    """The stored input as base64. Raises InputNotFound if its file is gone."""
-    try:
-        return base64.b64encode(path_of(sha256).read_bytes()).decode()
-    except FileNotFoundError as error:
-        raise InputNotFound from error
+def reader_of(job: Job) -> Callable[[str], str]:
+    """Read the inputs of a job, as base64 by their SHA-256, and nothing else.
+
+    The reader raises InputNotFound for any other name: what looks like a reference in the
+    parameters may have been written there by the client.
+    """
+
+    def read(sha256: str) -> str:
+        if not job.inputs.filter(sha256=sha256).exists():
+            raise InputNotFound
+        try:
+            return base64.b64encode(path_of(sha256).read_bytes()).decode()
+        except FileNotFoundError as error:
+            raise InputNotFound from error
+
+    return read
 
 
 def path_of(sha256: str) -> Path:
-    """Where the input with this SHA-256 lies. Raises InputNotFound for what is none.
-
-    References in parameters may be a client's own words, and must not name other files.
-    """
-    if not _SHA256.fullmatch(sha256):
-        raise InputNotFound
+    """Where the input with this SHA-256, taken from the database, lies."""
     return Path(settings.INPUTS_DIR) / sha256[:2] / sha256
 
 
 def _keep_in(path: str, name: str, value: Any, found: dict[str, Input]) -> Any:
+    if name in FIELDS and value and isinstance(value, str):
+        return _reference(_counted(path, _store(path, value), found))
+    if name in FIELDS and isinstance(value, dict) and "sha256" in value:
+        return _reference(_counted(path, _sent_before(path, value["sha256"]), found))
     if isinstance(value, dict):
         return {key: _keep_in(f"{path}.{key}", key, item, found) for key, item in value.items()}
     if isinstance(value, list):
         return [_keep_in(f"{path}.{index}", name, item, found) for index, item in enumerate(value)]
-    if name in FIELDS and isinstance(value, str) and value:
-        if len(found) >= MAX_INPUTS:
-            raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent at a time.")
-        stored = _store(path, value)
-        found[stored.sha256] = stored
-        return {
-            "sha256": stored.sha256,
-            "bytes": stored.bytes,
-            "url": f"/api/v1/inputs/{stored.sha256}",
-        }
     return value
+
+
+def _counted(path: str, stored: Input, found: dict[str, Input]) -> Input:
+    found[stored.sha256] = stored
+    if len(found) > MAX_INPUTS:
+        raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent at a time.")
+    return stored
+
+
+def _reference(stored: Input) -> dict[str, Any]:
+    """What stands in the parameters in a picture's place."""
+    url = f"/api/v1/inputs/{stored.sha256}"
+    return {"sha256": stored.sha256, "bytes": stored.bytes, "url": url}
+
+
+def _sent_before(field: str, sha256: Any) -> Input:
+    stored = Input.objects.filter(sha256=str(sha256)[:64]).first()
+    if stored is None:
+        raise InputInvalid(field, "No picture with this SHA-256 is kept here; send it again.")
+    return stored
 
 
 def _store(field: str, text: str) -> Input:

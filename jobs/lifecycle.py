@@ -34,6 +34,7 @@ from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet
 from jobs.slots import Lease
+from jobs.unsynced import unsynced
 from servers.models import Server
 
 logger = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def admit(*, job_id: UUID, server_id: int) -> int | None:
 
     Returns the attempt's number, or None when the job or the slot is no longer there.
     """
-    with transaction.atomic():
+    with unsynced():
         job = Job.objects.select_for_update().pending().filter(id=job_id).first()
         if job is None:
             return None
@@ -146,7 +147,7 @@ def admit(*, job_id: UUID, server_id: int) -> int | None:
 
 def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | None:
     """Begin to work on an admitted attempt. None when it is not, or no longer, there to take."""
-    with transaction.atomic():
+    with unsynced():
         if not _change(Job.objects.pending(), job_id, attempt, status=Job.Status.PROCESSING):
             return None
         lease = slots.claim(job_id=job_id, attempt=attempt, worker=worker)

@@ -139,6 +139,7 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
             models.Index(fields=["status", "-created_at", "-id"], name="job_newest_by_status"),
+            models.Index(fields=["status", "-finished_at"], name="job_latest_ended_by_status"),
             models.Index(
                 fields=["server", "created_at", "id"],
                 name="job_waiting_by_server",

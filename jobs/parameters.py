@@ -19,6 +19,7 @@ FORGE_SEEDS = 2**32
 """Forge draws its own random seeds below this."""
 
 MAX_UNKNOWN_TEXT = 65_536
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Whole(serializers.IntegerField):
@@ -77,6 +78,23 @@ class Seed(serializers.Field):  # type: ignore[type-arg]
         if isinstance(number, bool) or not isinstance(number, int):
             self.fail("invalid")
         if not -1 <= number <= MAX_SEED:
+            self.fail("invalid")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class PictureField(serializers.Field):  # type: ignore[type-arg]
+    """A picture: base64 text, or `{"sha256": …}` for one that was sent before."""
+
+    default_error_messages = {
+        "invalid": 'Send the picture as base64, or {"sha256": …} of one sent before.'
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        is_reference = isinstance(data, dict) and SHA256.fullmatch(str(data.get("sha256")))
+        if not (isinstance(data, str) or is_reference):
             self.fail("invalid")
         return data
 
@@ -147,9 +165,9 @@ class ParametersSerializer(serializers.Serializer[Any]):
     refiner_checkpoint = _text(1000)
     refiner_switch_at = _real(0, 1)
     init_images = serializers.ListField(
-        child=Text(max_length=None), max_length=20, required=False, allow_null=True
+        child=PictureField(), max_length=20, required=False, allow_null=True
     )
-    mask = Text(max_length=None, required=False, allow_null=True)
+    mask = PictureField(required=False, allow_null=True)
     mask_blur = _whole(0, 512)
     resize_mode = _whole(0, 3)
     inpainting_fill = _whole(0, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from jobs.models import Process
@@ -22,9 +23,16 @@ def forget(*, name: str) -> None:
 
 def missing_roles() -> list[str]:
     """The roles that no living process fills, in a fixed order. Empty when all is well."""
-    living = set(
-        Process.objects.filter(
-            seen_at__gt=Now() - timedelta(seconds=settings.PROCESS_GONE_AFTER)
-        ).values_list("role", flat=True)
-    )
+    living = set(_living().values_list("role", flat=True))
     return [role for role in Process.Role.values if role not in living]
+
+
+def is_filled(*, role: str, host: str | None = None) -> bool:
+    """Whether a living process fills the role; with `host`, one on that machine."""
+    living = _living().filter(role=role)
+    return (living.filter(name__contains=f"@{host}:") if host else living).exists()
+
+
+def _living() -> QuerySet[Process]:
+    limit = timedelta(seconds=settings.PROCESS_GONE_AFTER)
+    return Process.objects.filter(seen_at__gt=Now() - limit)

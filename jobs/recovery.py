@@ -21,6 +21,10 @@ from servers.forge import ForgeClient, ForgeError
 
 logger = logging.getLogger(__name__)
 
+LOOKS_UNTIL_IDLE = 10
+"""A Forge that draws nothing in so many looks in a row holds no task of ours, whatever it
+says: between two of its jobs it is idle for an instant only."""
+
 
 def recover(*, server_id: int, attempt: int, worker: str) -> None:
     """Wait until Forge is done with the slot's generation, settle its job, free the slot.
@@ -59,12 +63,15 @@ def _wait_until_done(client: ForgeClient, lease: Lease) -> bool:
     Raises ForgeError when Forge doesn't answer, or not within settings.GENERATION_CAP.
     """
     deadline = time.monotonic() + settings.GENERATION_CAP
+    idle_looks = 0
     while time.monotonic() < deadline:
         done = client.is_idle_of(lease.task_id)
+        # A task whose init picture Forge could not read stays "queued" there for ever.
+        idle_looks = 0 if client.activity().busy else idle_looks + 1
         state = slots.beat(lease, phase="recovering")
         if state is None:
             return False
-        if done:
+        if done or idle_looks >= LOOKS_UNTIL_IDLE:
             return True
         if state == Slot.State.DRAINING:
             client.interrupt(lease.task_id)

@@ -117,7 +117,7 @@ def _prepare(
         seed=job.seed,
         checkpoint=checkpoint.name if checkpoint else "",
         scheduler=scheduler,
-        read_input=inputs.read_base64,
+        read_input=inputs.reader_of(job),
     )
     fleet.pin_options(job.server, client, body.get("override_settings", {}))
     return body

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from events import log
 from jobs.models import Slot
+from jobs.unsynced import unsynced
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,18 @@ def beat(
     DRAINING means that the job was cancelled; None that the lease was lost.
     """
     alive = _held(lease)
-    if not alive.update(
-        beat=F("beat") + 1, phase=phase, progress=progress, eta_seconds=eta_seconds
-    ):
-        return None
-    state = alive.values_list("state", flat=True).first()
+    with unsynced():
+        alive.update(beat=F("beat") + 1, phase=phase, progress=progress, eta_seconds=eta_seconds)
+        state = alive.values_list("state", flat=True).first()
     return None if state is None else Slot.State(state)
 
 
 def free(lease: Lease) -> bool:
     """Give the slot back and wake the dispatcher. False if the lease was lost."""
-    if not _held(lease).exclude(state=Slot.State.FREE).update(**_FREE):
-        return False
-    log.announce("slot.freed", "server", str(lease.server_id))
+    with unsynced():
+        if not _held(lease).exclude(state=Slot.State.FREE).update(**_FREE):
+            return False
+        log.announce("slot.freed", "server", str(lease.server_id))
     return True
 
 

@@ -29,7 +29,7 @@ class KeyHolderCors(CorsMiddleware):
 
 
 class SecurityHeaders:
-    """Adds Content-Security-Policy and Cross-Origin-Resource-Policy to every answer.
+    """Adds Content-Security-Policy and the Cross-Origin policies to every answer.
 
     Pictures may be embedded by pages of the same site (any port of our host) and, where
     the browser names one, of an allowed origin. Reading their pixels stays forbidden.
@@ -48,5 +48,8 @@ class SecurityHeaders:
             response.headers.setdefault("Cross-Origin-Resource-Policy", embedder)
         else:
             response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+            if request.is_secure():
+                # Browsers heed it on https only, and complain of it elsewhere.
+                response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
             response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response

@@ -15,12 +15,14 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError, validate
 
 from apikeys.origins import Origin
+from apikeys.rates import HEADERS, Rate
+from stablequeue_project import secret_files
 from stablequeue_project.secret_key import load_or_create
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
+env.read_env(env.str("STABLEQUEUE_ENV_FILE", "") or str(BASE_DIR / ".env"), recurse=False)
 
 
 def _read(kind: str, name: str, *args: Any, **options: Any) -> Any:
@@ -41,6 +43,20 @@ DATA_DIR = _folder("STABLEQUEUE_DATA", BASE_DIR / "data")
 OUTPUTS_DIR = _folder("STABLEQUEUE_OUTPUTS", DATA_DIR / "outputs")
 INPUTS_DIR = _folder("STABLEQUEUE_INPUTS", DATA_DIR / "inputs")
 
+SECRETS_DIR = _read("str", "STABLEQUEUE_SECRETS", "")
+"""Where the engines' and Flower's passwords lie, each in a file; empty where there are none."""
+
+
+def _secret(name: str) -> str:
+    """Return a password from the secrets folder, or nothing if there is no such folder."""
+    if not SECRETS_DIR:
+        return ""
+    try:
+        return secret_files.load(Path(SECRETS_DIR) / name)
+    except (OSError, secret_files.SecretDamaged) as error:
+        raise ImproperlyConfigured(f"STABLEQUEUE_SECRETS: {error} See .env.example.") from error
+
+
 SECRET_KEY = _read("str", "STABLEQUEUE_SECRET_KEY", "") or load_or_create(DATA_DIR)
 DEBUG = _read("bool", "STABLEQUEUE_DEBUG", False)
 
@@ -52,6 +68,7 @@ if _database.get("ENGINE") != "django.db.backends.postgresql":
         "'./stablequeue up' starts one and sets it, './stablequeue test' runs the tests on "
         "one of their own. See .env.example."
     )
+_database["PASSWORD"] = _database.get("PASSWORD") or _secret(secret_files.POSTGRES_PASSWORD)
 _database["OPTIONS"] = {
     **_database.get("OPTIONS", {}),
     "connect_timeout": 5,
@@ -77,6 +94,9 @@ if not re.match(r"^rediss?://", REDIS_URL):
     )
 
 _redis = urlsplit(REDIS_URL)
+if not _redis.password and (_password := _secret(secret_files.REDIS_PASSWORD)):
+    _user, _, _host = _redis.netloc.rpartition("@")
+    REDIS_URL = _redis._replace(netloc=f"{_user.rstrip(':')}:{_password}@{_host}").geturl()
 # Addresses that are never a Forge, as (host, port): nobody may make us talk to them.
 OWN_SERVICES = [
     (_database.get("HOST") or "localhost", int(_database.get("PORT") or 5432)),
@@ -91,6 +111,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "corsheaders",
@@ -161,6 +182,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["stablequeue_project.api.json_parser.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.RouteAccess"],
+    "DEFAULT_THROTTLE_CLASSES": ["apikeys.throttling.KeyRate"],
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "stablequeue_project.api.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
@@ -204,6 +226,22 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "idempotency-key", "last-event-id"),
     *("x-api-key", "x-api-secret"),
 ]
+CORS_EXPOSE_HEADERS = [*HEADERS, "Retry-After"]
+
+
+def _rate(name: str, default: str) -> Rate | None:
+    try:
+        return Rate.parse(_read("str", name, default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error} See .env.example.") from error
+
+
+RATE_LIMIT = _rate("STABLEQUEUE_RATE_LIMIT", "60/m")
+"""For keys without one of their own; None is no limit."""
+RATELIMIT_USE_CACHE = "rate_limit"
+
+# SecurityHeaders sends it where browsers heed it.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 # The body cap in front decides; Django's own limit would answer without the envelope.
@@ -239,6 +277,24 @@ PROCESS_GONE_AFTER = 10.0 * TIME_SCALE
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""
+
+# --- Redis beside the broker ----------------------------------------------------------
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "stablequeue",
+        "OPTIONS": {"socket_connect_timeout": 0.05, "socket_timeout": 0.05},
+    },
+    # In the path of every request with a key, so a Redis that is away is left alone for a while.
+    "rate_limit": {
+        "BACKEND": "apikeys.counters.RateLimitCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "stablequeue",
+        "OPTIONS": {"patience": 0.05, "rest": 5.0 * TIME_SCALE},
+    },
+}
 
 # --- Celery --------------------------------------------------------------------------
 

@@ -4,9 +4,15 @@ from django.contrib import admin
 from django.urls import include, path
 
 from jobs.api import OutputView
-from stablequeue_project import views
+from stablequeue_project import pages, views
 
 urlpatterns = [
+    path("", pages.QueuePage.as_view()),
+    path("create", pages.CreatePage.as_view()),
+    path("gallery", pages.GalleryPage.as_view()),
+    path("servers", pages.ServersPage.as_view()),
+    path("keys", pages.KeysPage.as_view()),
+    path("queue/now", pages.QueueNowView.as_view()),
     path("status", views.status),
     path("outputs/<str:name>", OutputView.as_view()),
     path("api/v1/", include("apikeys.urls")),

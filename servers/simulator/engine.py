@@ -41,6 +41,7 @@ class Order:
     seconds: float | None = None
     """Time of one batch, if other than the server's."""
     cut_connection: Callable[[], None] = lambda: None
+    arrived_at: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -123,6 +124,7 @@ class Engine:
                 prompt=request["prompt"] or "",
                 seed=request["seed"],
                 steps=request["steps"],
+                arrived_at=order.arrived_at,
             )
         )
 

@@ -22,6 +22,8 @@ class Generation:
     prompt: str
     seed: int | None
     steps: int | None
+    arrived_at: float = field(default_factory=time.time)
+    """When its request was read; it may then have waited for its turn."""
     started_at: float = field(default_factory=time.time)
     ended_at: float | None = None
     checkpoint: str | None = None

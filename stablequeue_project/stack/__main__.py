@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from stablequeue_project.stack import suite, up, word
+from stablequeue_project.stack.demo import command as demo
 from stablequeue_project.stack.errors import StackError
 
 
@@ -34,6 +35,11 @@ def _command(arguments: Sequence[str]) -> int:
     first, *rest = arguments
     if first == "up":
         return up.run(rest)
+    if first == "demo":
+        return demo.run(rest)
+    if first == "bench":
+        # In a process of its own: measuring is for developers and no part of the product.
+        return word.run_in_foreground([sys.executable, "-m", "bench", *rest])
     if first == "test":
         return suite.run(rest)
     return word.run(arguments)

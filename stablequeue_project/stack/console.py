@@ -8,11 +8,19 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import IO
+from typing import Protocol
 
 OWN_NAME = "stablequeue"
 _WAITING_LINES = 10_000
 _LONGEST_LINE = 65_536
+
+
+class Out(Protocol):
+    """Where a console writes."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> None: ...
 
 
 class Console:
@@ -22,7 +30,7 @@ class Console:
     supervisor, so lines that do not fit the queue are dropped; the log files have them.
     """
 
-    def __init__(self, names: Iterable[str], out: IO[str] | None = None) -> None:
+    def __init__(self, names: Iterable[str], out: Out | None = None) -> None:
         self._width = max(map(len, (*names, OWN_NAME)))
         self._out = out or sys.stdout
         self._unfinished: defaultdict[str, bytes] = defaultdict(bytes)

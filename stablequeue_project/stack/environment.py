@@ -13,7 +13,8 @@ from stablequeue_project.stack.processes import CHECKOUT
 
 def load_env_file() -> None:
     """Add the variables of `.env` that the environment does not have, as the settings do."""
-    Env().read_env(str(CHECKOUT / ".env"), recurse=False)
+    env = Env()
+    env.read_env(env.str("STABLEQUEUE_ENV_FILE", "") or str(CHECKOUT / ".env"), recurse=False)
 
 
 def data_folder(option: str | None = None) -> DataFolder:
@@ -29,6 +30,24 @@ def data_folder(option: str | None = None) -> DataFolder:
     path = path.resolve()
     os.environ["STABLEQUEUE_DATA"] = str(path)
     return DataFolder(path)
+
+
+def of_its_own(path: Path) -> DataFolder:
+    """Return a data folder that has nothing to do with the user's own installation.
+
+    What the environment or `.env` say about that one's engines, folders and secrets is
+    overruled for all processes started from here.
+    """
+    folder = DataFolder(path.expanduser().resolve())
+    os.environ |= {
+        "STABLEQUEUE_DATA": str(folder.path),
+        "STABLEQUEUE_OUTPUTS": str(folder.path / "outputs"),
+        "STABLEQUEUE_INPUTS": str(folder.path / "inputs"),
+        "STABLEQUEUE_SECRET_KEY": "",
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+    }
+    return folder
 
 
 def pictures_folder(folder: DataFolder) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import random
 import re
@@ -67,7 +68,13 @@ def is_free(port: int) -> bool:
         return True
 
 
-def require_free(address: Address) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say where the web process listens: --port and --host."""
+    parser.add_argument("--port", type=_port, default=8083, help="where the page and API answer")
+    parser.add_argument("--host", default=LOOPBACK, help="0.0.0.0 opens it to the network")
+
+
+def require_free(address: Address, *, word: str) -> None:
     """Raise StackError, saying what to do, when the web process could not listen there."""
     try:
         family, kind, _, _, target = socket.getaddrinfo(
@@ -81,11 +88,16 @@ def require_free(address: Address) -> None:
             "HOST_UNKNOWN", f"--host {address.host} is no address of this machine."
         ) from error
     except OSError as error:
-        raise _refusal(address, error) from error
+        raise _refusal(address, error, word) from error
 
 
-def network_host() -> str | None:
-    """Return the address under which others on the network most likely see this machine."""
+def network_url(address: Address) -> str:
+    """Return what others on the network most likely open."""
+    host = _network_host() or "this machine's address"
+    return f"http://{host}:{address.port}"
+
+
+def _network_host() -> str | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # Connecting a datagram socket sends nothing; it only chooses a route.
@@ -95,13 +107,14 @@ def network_host() -> str | None:
         return str(probe.getsockname()[0])
 
 
-def _refusal(address: Address, error: OSError) -> StackError:
+def _refusal(address: Address, error: OSError, word: str) -> StackError:
     if error.errno == errno.EADDRINUSE:
         holder = _holder(address.port)
         return StackError(
             "PORT_IN_USE",
             f"Port {address.port} is in use{f' by {holder}' if holder else ''}. "
-            f"Stop that, or choose another: ./stablequeue up --port {min(address.port + 1, 65535)}",
+            "Stop that, or choose another: "
+            f"./stablequeue {word} --port {min(address.port + 1, 65535)}",
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return StackError("HOST_UNKNOWN", f"--host {address.host} is no address of this machine.")
@@ -109,6 +122,12 @@ def _refusal(address: Address, error: OSError) -> StackError:
         "PORT_REFUSED",
         f"Cannot listen on {address.bind} ({error.strerror}). Choose another --port above 1023.",
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port number from 1 to 65535")
+    return int(text)
 
 
 def _holder(port: int) -> str | None:

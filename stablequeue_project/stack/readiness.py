@@ -18,9 +18,12 @@ def wait_until_ready(address: Address, stopped: threading.Event, seconds: float)
     Gives up after `seconds`, or as soon as `stopped` is set.
     """
     deadline = time.monotonic() + seconds
+    pause = 0.1
     while (reason := _ask(address)) and time.monotonic() < deadline:
-        if stopped.wait(0.2):
+        if stopped.wait(pause):
             break
+        # Each question that finds the stack not ready leaves a line in its log.
+        pause = min(pause * 1.5, 1.0)
     return reason
 
 

@@ -22,6 +22,7 @@ def run(arguments: Sequence[str]) -> int:
     for name in [*os.environ]:
         if name in ("DATABASE_URL", "REDIS_URL") or name.startswith("STABLEQUEUE_"):
             del os.environ[name]
+    os.environ["STABLEQUEUE_ENV_FILE"] = os.devnull
     with tempfile.TemporaryDirectory(prefix="stablequeue-test-") as temporary:
         folder = DataFolder(Path(temporary).resolve())
         os.environ["STABLEQUEUE_DATA"] = str(folder.path / "data")

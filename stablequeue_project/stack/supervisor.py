@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -91,6 +92,7 @@ class Keeper(Supervisor):  # type: ignore[misc]
         self._console = console
         self.gave_up_on: str | None = None
         """The gate that said, by its exit code, that trying again is useless."""
+        self.stopping_began = threading.Event()
         file = folder.run / "supervisor.conf"
         write_private(file, configuration(processes))
         # Log files and the rest are named relative to the data folder: supervisord's
@@ -109,6 +111,10 @@ class Keeper(Supervisor):  # type: ignore[misc]
         self._ignores_hangup = hangup == signal.SIG_IGN
         with contextlib.suppress(asyncore.ExitNow):
             self.main()
+
+    def stop(self) -> None:
+        """Let `keep` stop all in order and return; callable from any thread."""
+        self.options.mood = SupervisorStates.SHUTDOWN
 
     def unfinished(self) -> list[str]:
         """Return the names of the processes that are not (or no longer) as they should be."""
@@ -140,12 +146,13 @@ class Keeper(Supervisor):  # type: ignore[misc]
             self._start_behind_the_gate()
         elif kept.exitstatus == SETTINGS_UNUSABLE:
             self.gave_up_on = kept.config.name
-            self.options.mood = SupervisorStates.SHUTDOWN
+            self.stop()
 
     def _failed_to_start(self, event: Any) -> None:
         self._console.say(f"{event.process.config.name} did not start and is tried again.")
 
     def _stopping(self, event: Any) -> None:
+        self.stopping_began.set()
         self._console.say("Stopping.")
 
     def _revive(self, event: Any) -> None:

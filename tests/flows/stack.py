@@ -66,6 +66,13 @@ class OwnRedis:
         self._process.kill()
         self._process.wait()
 
+    def freeze(self) -> None:
+        """Let it accept connections and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):
             return bool(self.client.ping())
@@ -98,6 +105,7 @@ class Stack:
         options = ["--port", str(self.port), "--data", str(self.data)]
         environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
         environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
+        environment["STABLEQUEUE_RATE_LIMIT"] = "off"
         environment.pop("STABLEQUEUE_DATA", None)
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / "up.log").open("ab") as log:

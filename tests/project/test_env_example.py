@@ -1,9 +1,10 @@
-"""`.env.example` and the settings name the same variables."""
+"""`.env.example` names what the settings and docker-compose.yml take from it."""
 
 import ast
 import re
 
 from stablequeue_project.stack.processes import CHECKOUT
+from tests.project.compose_file import interpolated_names
 
 
 def names_the_settings_read():
@@ -17,12 +18,12 @@ def names_the_settings_read():
     }
 
 
-def test_every_setting_is_in_the_example_and_nothing_else_is():
+def test_all_that_can_be_set_is_in_the_example_and_nothing_else_is():
     example = (CHECKOUT / ".env.example").read_text()
 
     shown = set(re.findall(r"^# ?([A-Z_]+)=", example, re.M))
 
-    assert shown == names_the_settings_read()
+    assert shown == names_the_settings_read() | interpolated_names()
 
 
 def test_the_example_copied_as_it_is_sets_nothing():

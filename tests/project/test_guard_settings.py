@@ -39,3 +39,23 @@ def test_an_origin_that_is_none_stops_the_start_with_a_sentence(name, value):
 
     assert outcome.returncode != 0
     assert f"{name}: '{value}' is no origin like http://localhost:7860" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "rate"),
+    [
+        ("60/m", "Rate(requests=60, seconds=60)"),
+        ("5/h", "Rate(requests=5, seconds=3600)"),
+        ("off", "None"),
+    ],
+)
+def test_the_rate_limit_is_read(value, rate):
+    assert read("RATE_LIMIT", STABLEQUEUE_RATE_LIMIT=value).stdout.strip() == rate
+
+
+@pytest.mark.parametrize("value", ["60", "0/m", "fast", ""])
+def test_a_rate_limit_that_is_none_stops_the_start_with_a_sentence(value):
+    outcome = read("DEBUG", STABLEQUEUE_RATE_LIMIT=value)
+
+    assert outcome.returncode != 0
+    assert f"STABLEQUEUE_RATE_LIMIT: '{value}' is no rate like 60/m" in outcome.stderr

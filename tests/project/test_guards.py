@@ -8,8 +8,16 @@ import pytest
 from django.conf import settings as configured
 from django.test import Client
 
+from apikeys.rates import HEADERS
 from stablequeue_project.guards import is_our_host
-from tests.callers import EXTENSION_ORIGIN, FOREIGN_ORIGIN, OWN_ORIGIN, our_page, send_json
+from tests.callers import (
+    EXTENSION_ORIGIN,
+    FOREIGN_ORIGIN,
+    OWN_ORIGIN,
+    key_headers,
+    our_page,
+    send_json,
+)
 
 pytestmark = pytest.mark.usefixtures("example_routes")
 
@@ -195,6 +203,25 @@ def test_a_preflight_of_an_allowed_origin_is_answered(local_tool, origin):
     assert "origin" in answer["Vary"].lower()
     assert "Access-Control-Allow-Credentials" not in answer.headers
     assert "Access-Control-Allow-Private-Network" not in answer.headers
+
+
+def test_an_allowed_origin_can_read_what_is_left_of_its_rate(local_tool, new_key):
+    headers = {"Origin": EXTENSION_ORIGIN, **key_headers(new_key)}
+
+    answer = send_json(local_tool, "POST", APPLICATION, {}, **headers)
+
+    exposed = answer["Access-Control-Expose-Headers"].split(", ")
+    assert answer["RateLimit-Remaining"] == "59"
+    assert set(exposed) == {*HEADERS, "Retry-After"}
+
+
+def test_a_foreign_origin_is_shown_nothing_whatever_key_it_holds(local_tool, new_key):
+    headers = {"Origin": FOREIGN_ORIGIN, **key_headers(new_key)}
+
+    answer = local_tool.get(APPLICATION, headers=headers)
+
+    assert answer.status_code == 403
+    assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
 
 def test_an_allowed_origin_can_read_why_it_was_refused(local_tool):

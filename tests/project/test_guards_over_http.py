@@ -5,56 +5,23 @@ No request here gets as far as the database.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.callers import EXTENSION_ORIGIN
+from tests.project.web_process import web_process
 
-ROOT = Path(__file__).resolve().parents[2]
 KEYS = "/api/v1/api-keys"
 
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("gunicorn") / "log").open("wb")
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4"),
-            *("-b", f"127.0.0.1:{number}", "stablequeue_project.wsgi"),
-        ],
-        cwd=ROOT,
-        env=os.environ,
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        _wait_for(number)
+    log = tmp_path_factory.mktemp("gunicorn") / "log"
+    with web_process(log, "--threads", "4") as number:
         yield number
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
-def _wait_for(number: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", number), timeout=1).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
 
 
 def talk(port: int, request: bytes) -> bytes:
@@ -70,7 +37,7 @@ def talk(port: int, request: bytes) -> bytes:
 
 def head(method: str, path: str, *lines: str, host: str = "127.0.0.1") -> bytes:
     start = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", *lines]
-    return "\r\n".join(start).encode() + b"\r\n\r\n"
+    return "\r\n".join(start).encode("latin-1") + b"\r\n\r\n"
 
 
 def chunked(*chunks: bytes) -> bytes:
@@ -130,6 +97,48 @@ def test_length_and_chunks_at_once_are_refused(port):
     both = head("POST", KEYS, "Content-Length: 5", "Transfer-Encoding: chunked")
 
     assert status(talk(port, both + b"0\r\n\r\n")) == 400
+
+
+def test_a_preflight_of_an_allowed_origin_to_the_queue_is_answered(port):
+    asked = [
+        f"Origin: {EXTENSION_ORIGIN}",
+        "Access-Control-Request-Method: POST",
+        "Access-Control-Request-Headers: x-api-key,x-api-secret,content-type",
+    ]
+
+    answer = talk(port, head("OPTIONS", "/api/v1/generate", *asked)).lower()
+
+    assert status(answer) == 200
+    assert f"access-control-allow-origin: {EXTENSION_ORIGIN}\r\n".encode() in answer
+    assert b"x-api-key" in answer
+    assert b"vary: origin" in answer
+    assert b"access-control-allow-credentials" not in answer
+    assert b"private-network" not in answer
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["X-API-Key: k\xe9y", "X-API-Secret: s"], 401),
+        (["X-API-Key: a", "X-API-Key: b", "X-API-Secret: s\xff"], 401),
+        (["X-API-Key: " + "k" * 8_000, "X-API-Secret: s"], 401),
+        (["X-API-Key: a\0b", "X-API-Secret: s"], 400),
+        (["X-API-Key: a\rX-API-Secret: s"], 400),
+        (["X-API-Key: a\nb"], 400),
+        (["X-API-Key: " + "k" * 10_000], 431),
+    ],
+)
+def test_a_key_of_odd_bytes_or_of_any_length_is_refused(port, lines, expected):
+    answer = talk(port, head("GET", "/api/v1/queue/jobs", *lines))
+
+    assert status(answer) == expected
+
+
+def test_a_key_of_a_megabyte_is_cut_off_and_the_next_caller_served(port):
+    with contextlib.suppress(ConnectionError):
+        talk(port, head("GET", "/api/v1/queue/jobs", "X-API-Key: " + "k" * 1_000_000))
+
+    assert status(talk(port, head("GET", "/nothing"))) == 404
 
 
 def test_a_preflight_of_an_allowed_origin_to_our_own_routes_is_refused(port):

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 import socket
 import stat
+import subprocess
 
 import psycopg
 import pytest
@@ -132,11 +134,29 @@ def test_a_lost_password_is_replaced(folder):
 def test_a_stale_process_id_that_another_program_has_now_does_no_harm(folder):
     with running(database(folder), folder):
         pass
-    stale = folder.postgres / "postmaster.pid"
-    stale.write_text(f"{os.getpid()}\n{folder.postgres}\n")
+    # Of the same user, or PostgreSQL would see by itself that it is no PostgreSQL.
+    owner = folder.postgres.stat().st_uid if os.geteuid() == 0 else None
+    other = subprocess.Popen(["sleep", "60"], user=owner)
+    (folder.postgres / "postmaster.pid").write_text(f"{other.pid}\n{folder.postgres}\n")
 
     with running(database(folder), folder) as postgres:
         assert postgres.answers()
+    other.kill()
+    other.wait()
+
+
+def test_a_process_left_by_an_earlier_stack_is_ended_and_a_strangers_is_not(folder):
+    mine = {**os.environ, orphans.MARK: str(folder.path)}
+    other = {**os.environ, orphans.MARK: f"{folder.path}-of-another"}
+    left = subprocess.Popen(["sleep", "60"], env=mine)
+    stranger = subprocess.Popen(["sleep", "60"], env=other)
+
+    orphans.end_all(folder)
+
+    assert left.wait(timeout=10) == -signal.SIGTERM
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
 
 
 def test_a_database_of_another_version_is_refused_with_advice(folder):

@@ -78,7 +78,16 @@ def test_a_port_in_use_is_refused_and_names_its_holder(start_stack):
     assert "Traceback" not in stack.output
 
 
-def test_after_a_killed_supervisor_nothing_is_left_and_the_next_start_works(start_stack):
+def test_a_killed_supervisor_takes_its_processes_and_engines_along(start_stack):
+    stack = start_stack().until_ready()
+
+    stack.process.kill()
+
+    until(lambda: not orphans.find(stack.folder), lambda: orphans.find(stack.folder))
+    assert ended(stack.starts("worker")[0])
+
+
+def test_after_a_killed_supervisor_the_next_start_works_at_once(start_stack):
     first = start_stack().until_ready()
     with psycopg.connect(Postgres(first.folder).url(), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept ()")
@@ -87,7 +96,6 @@ def test_after_a_killed_supervisor_nothing_is_left_and_the_next_start_works(star
     first.until_ended()
     second = start_stack(port=first.port).until_ready()
 
-    assert ended(first.starts("worker")[0])
     with psycopg.connect(Postgres(second.folder).url()) as connection:
         connection.execute("SELECT * FROM kept")
 

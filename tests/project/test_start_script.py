@@ -82,7 +82,7 @@ def test_usage_is_shown_without_installing_anything(checkout, arguments):
     outcome = checkout.run(*arguments)
 
     assert outcome.returncode == 0
-    assert "Usage: ./stablequeue up" in outcome.stdout
+    assert "Usage: ./stablequeue demo" in outcome.stdout
     assert not (checkout.home / ".venv").exists()
 
 

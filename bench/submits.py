@@ -1,0 +1,45 @@
+"""How many jobs a second are accepted, beside a bare view on the same machine and engines."""
+
+from __future__ import annotations
+
+import contextlib
+
+from bench import api, load
+from bench.api import Api
+from bench.bare import tables
+from bench.load import Load, Senders
+from bench.report import Row
+from bench.stack import Stack
+
+_CLIENTS = (1, 8, 32)
+
+
+def submits(stack: Stack, *, quick: bool) -> list[Row]:
+    """Accepting only: the server is away, so nothing is drawn meanwhile."""
+    alias = "Away"
+    stack.add_absent_forge(alias)
+    with stack.database() as database:
+        database.execute(tables.CREATE)
+    seconds = 1.0 if quick else 4.0
+    rows = []
+    with contextlib.closing(stack.start_bare_view()) as bare, contextlib.closing(Senders()) as all_:
+        for clients in _CLIENTS:
+            ours = all_.send(_load(stack.api, alias, clients, seconds))
+            theirs = all_.send(_load(bare, alias, clients, seconds))
+            noun = "client" if clients == 1 else "clients"
+            rows += [
+                Row(
+                    f"submits, {clients} {noun}",
+                    ours,
+                    f"{len(ours) / seconds:.0f} /s",
+                    f"{len(theirs) / seconds:.0f} /s",
+                    len(ours) / len(theirs),
+                ),
+                Row("  the bare view", theirs, f"{len(theirs) / seconds:.0f} /s"),
+            ]
+    return rows
+
+
+def _load(target: Api, alias: str, clients: int, seconds: float) -> Load:
+    request = load.post("/api/v1/generate", api.job(alias), target.headers)
+    return Load(target.host, target.port, request, clients, seconds)

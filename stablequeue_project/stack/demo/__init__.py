@@ -1,0 +1,1 @@
+"""`./stablequeue demo`: StableQueue at work, with simulated Forges and jobs to watch."""
