@@ -12,7 +12,7 @@ from apikeys.keys import hash_secret, new_key, new_secret
 from apikeys.models import ApiKey
 from events.log import Change, record
 
-_SETUP_LOCK = 0x5351_0002
+_SETUP_LOCK = 0x5351_0003
 
 
 @dataclass(frozen=True)

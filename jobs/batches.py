@@ -41,13 +41,13 @@ def tallies(batches: Sequence[Batch]) -> dict[UUID, Tally]:
     found = {batch.id: Tally(total=batch.total) for batch in batches}
     rows = (
         Job.objects.filter(batch__in=found)
-        .values_list("batch", "status")
+        .values("batch", "status")
         # A processing job whose slot is free again is only being saved.
-        .annotate(Count("id"), Sum(Coalesce("slot__progress", Value(1.0))))
-        .order_by()
+        .annotate(count=Count("id"), drawn=Sum(Coalesce("slot__progress", Value(1.0))))
+        .values_list("batch", "status", "count", "drawn")
     )
-    for batch_id, status, count, progress in rows:
+    for batch_id, status, count, drawn in rows:
         found[batch_id].by_status[status] = count
         if status == Job.Status.PROCESSING:
-            found[batch_id].drawn = progress
+            found[batch_id].drawn = drawn
     return found

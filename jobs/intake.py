@@ -48,11 +48,12 @@ def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> tuple[Batch
     body, kept = inputs.keep(
         {
             "generation_params": asked["generation_params"],
-            "axes": [axes.values for axes in plan.axes],
+            "axes": [{"parameters": axes.values} for axes in plan.axes],
         }
     )
     axes = [
-        replace(axes, values=values) for axes, values in zip(plan.axes, body["axes"], strict=True)
+        replace(axes, values=found["parameters"])
+        for axes, found in zip(plan.axes, body["axes"], strict=True)
     ]
     variants = expansion.expand(body["generation_params"], replace(plan, axes=axes))
     _check(variants)
