@@ -95,15 +95,15 @@ class Server(models.Model):
         """The base URL of that Forge."""
         return Address(cast(Scheme, self.scheme), self.host, self.port).url
 
-    def client(self) -> ForgeClient:
-        """Return a client of that Forge.
+    def client(self, timing: Timing | None = None) -> ForgeClient:
+        """Return a client of that Forge, patient as `timing` says.
 
         Raises ForgeUnauthorized when the stored password cannot be read any more.
         """
         return ForgeClient(
             self.address,
             credentials=self._readable_credentials(),
-            timing=Timing().scaled(settings.TIME_SCALE),
+            timing=timing or Timing().scaled(settings.TIME_SCALE),
             guard=partial(refusal_of_peer, own_services=settings.OWN_SERVICES),
         )
 

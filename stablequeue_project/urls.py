@@ -17,6 +17,7 @@ urlpatterns = [
     path("outputs/<str:name>", OutputView.as_view()),
     path("api/v1/", include("apikeys.urls")),
     path("api/v1/", include("servers.urls")),
+    path("api/v1/", include("models_catalog.urls")),
     path("api/v1/", include("jobs.urls")),
     path("api/v2/", include("jobs.urls_v2")),
     path("admin/", admin.site.urls),

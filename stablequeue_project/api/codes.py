@@ -59,4 +59,10 @@ CODES: dict[str, Code] = {
     "CHECKPOINT_NAME_INVALID": Code(400, "The text can't be a checkpoint's name."),
     "CHECKPOINT_NOT_FOUND": Code(400, "The server has no such checkpoint."),
     "CHECKPOINT_AMBIGUOUS": Code(400, "Several checkpoints of the server fit the name."),
+    # Model files
+    "SERVER_UNAVAILABLE": Code(503, "The server does not tell what it has; the message says why."),
+    "MODEL_NOT_FOUND": Code(404, "There is no model file with this id, path or name."),
+    "MODEL_AMBIGUOUS": Code(409, "Several model files have this name; the message lists them."),
+    "MODEL_PREVIEW_NOT_FOUND": Code(404, "The model file has no such preview picture."),
+    "NOT_AVAILABLE_YET": Code(503, "This version of StableQueue can't do it yet."),
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 from apikeys.errors import ApiKeyError
 from events.idempotency import IdempotencyError
 from jobs.errors import JobError
+from models_catalog.errors import CatalogError
 from models_catalog.names import CheckpointNameError
 from servers.errors import ServerError
 
 DOMAIN_ERRORS: tuple[type[Exception], ...] = (
     ApiKeyError,
+    CatalogError,
     CheckpointNameError,
     IdempotencyError,
     JobError,

@@ -73,7 +73,8 @@ def problem_of(error: BaseException | None) -> Problem:
 
 def log_problem(problem: Problem, error: BaseException | None, request: Any) -> None:
     """Write one line if the fault is ours, with the traceback if it is a surprise."""
-    if problem.status < 500 and not isinstance(error, DataError):
+    foreseen = problem.status < 500 or isinstance(error, DOMAIN_ERRORS)
+    if foreseen and not isinstance(error, DataError):
         return
     asked = one_line(f"{request.method} {request.path}") if request is not None else "a request"
     if problem.code == "DATABASE_UNAVAILABLE":
