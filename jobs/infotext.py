@@ -50,7 +50,7 @@ _BEGINNERS = (
     "VAE",
     "Version",
 )
-"""Keys that a settings line may begin with."""
+"""Keys that a settings line may begin with; an anchor only with such a value."""
 
 _KEY_TEXT = r"\w[\w \-/.()+]{0,99}"
 _KEY = re.compile(rf"({_KEY_TEXT}):[ \t]*")
@@ -142,15 +142,23 @@ def _split_prompts(head: str) -> tuple[str, str]:
     return prompt.rstrip().rstrip(_COMMAS).strip(), negative.strip()
 
 
+def _is_anchor(key: str, value: str) -> bool:
+    return key in _ANCHORS and _ANCHORS[key].fullmatch(value) is not None
+
+
+def _may_begin(key: str, value: str) -> bool:
+    return key in _BEGINNERS and (key not in _ANCHORS or _is_anchor(key, value))
+
+
 # --- writing -------------------------------------------------------------------------
 
 
 def _written_pairs(settings: Mapping[str, str]) -> list[str]:
     """As readers need them: a well-known key in front, and no fewer than they ask for."""
-    keys = list(settings)
-    if keys[0] not in _BEGINNERS:
-        keys.sort(key=lambda key: key not in _BEGINNERS)
-    pairs = [f"{key}: {_written(settings[key])}" for key in keys]
+    ordered = list(settings.items())
+    if not _may_begin(*ordered[0]):
+        ordered.sort(key=lambda pair: not _may_begin(*pair))
+    pairs = [f"{key}: {_written(value)}" for key, value in ordered]
     return pairs if len(pairs) >= _MIN_PAIRS else pairs * _MIN_PAIRS
 
 
@@ -183,8 +191,8 @@ class _Run:
         return (
             self.stop == end
             and self.written_out >= _MIN_PAIRS
-            and self.pairs[0][0] in _BEGINNERS
-            and any(key in _ANCHORS and _ANCHORS[key].fullmatch(value) for key, value in self.pairs)
+            and _may_begin(*self.pairs[0])
+            and any(_is_anchor(*pair) for pair in self.pairs)
         )
 
 
