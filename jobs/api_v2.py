@@ -49,9 +49,9 @@ class Dialect(serializers.Serializer[Any]):
         if isinstance(raw, str) and raw.strip() and len(raw) <= MAX_UNKNOWN_TEXT:
             reading = to_parameters(infotext.parse(raw))
             warnings.extend(reading.warnings)
-            sent = data.get("generation_params") or {}
-            if isinstance(sent, Mapping):
-                parameters = {**reading.parameters, **sent, "raw_generation_info": raw}
+            sent = data.get("generation_params")
+            if isinstance(sent, Mapping | None):
+                parameters = {**reading.parameters, **(sent or {}), "raw_generation_info": raw}
                 data = {**data, "generation_params": parameters}
         told = super().to_internal_value(data)
         return {**told, "app_type": told["app_type"] or "forge", "warnings": warnings}
