@@ -43,7 +43,7 @@ class GenerateView(APIView):
         body = GenerateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         job = intake.submit_one(body.validated_data, key=key_of(request))
-        return Response(names_of(job), status=accepted(job.source_info))
+        return Response(names_of(job.id), status=accepted(job.source_info))
 
 
 class BulkView(APIView):
@@ -55,9 +55,10 @@ class BulkView(APIView):
     def post(self, request: Request) -> Response:
         body = BulkSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        batch, jobs = intake.submit_batch(body.validated_data, key=key_of(request))
+        asked = body.validated_data
+        submitted = intake.submit_batch(asked, key=key_of(request))
         return Response(
-            submitted_batch_on_the_wire(batch, jobs), status=accepted(jobs[0].source_info)
+            submitted_batch_on_the_wire(submitted), status=accepted(asked["source_info"])
         )
 
 

@@ -87,7 +87,7 @@ class GenerateV2View(APIView):
         return Response(
             {
                 "success": True,
-                **names_of(job),
+                **names_of(job.id),
                 "queue_position": queue_position(job),
                 "app_type": asked["app_type"],
                 "creation_timestamp": utc_millis(job.created_at),
@@ -109,10 +109,10 @@ class BulkV2View(APIView):
         body = BulkV2Serializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
-        batch, jobs = intake.submit_batch(asked, key=key_of(request))
+        submitted = intake.submit_batch(asked, key=key_of(request))
         more = {"app_type": asked["app_type"], "warnings": asked["warnings"]}
         return Response(
-            submitted_batch_on_the_wire(batch, jobs) | more, status=accepted(jobs[0].source_info)
+            submitted_batch_on_the_wire(submitted) | more, status=accepted(asked["source_info"])
         )
 
 

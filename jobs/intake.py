@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from rest_framework.exceptions import ValidationError
 
@@ -16,9 +17,19 @@ from jobs.lifecycle import Draft
 from jobs.models import Batch, Input, Job
 from jobs.parameters import check_together, draw_seed
 from servers import fleet
+from servers.models import Server
 
 MAX_BATCH_BYTES = 64 * 1024 * 1024
 """Of all parameters of a batch, as JSON: a small request must not fill the disk."""
+
+
+@dataclass(frozen=True)
+class SubmittedBatch:
+    """A batch just stored; of each job its id and its seed, in order."""
+
+    batch: Batch
+    server: Server
+    jobs: Sequence[tuple[UUID, int]]
 
 
 def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
@@ -37,7 +48,7 @@ def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
     )
 
 
-def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> tuple[Batch, list[Job]]:
+def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> SubmittedBatch:
     """Submit the jobs of a checked `POST /generate/bulk`.
 
     Raises ServerNotFound, InputInvalid, and ValidationError for what shows only when all
@@ -57,13 +68,15 @@ def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> tuple[Batch
     ]
     variants = expansion.expand(body["generation_params"], replace(plan, axes=axes))
     _check(variants)
-    return lifecycle.submit_many(
+    batch, ids = lifecycle.submit_many(
         server=server,
         drafts=_drafts(variants, kept),
         name=asked["name"],
         key=key,
         source_info=asked["source_info"],
     )
+    seeds = [variant.seed for variant in variants]
+    return SubmittedBatch(batch, server, list(zip(ids, seeds, strict=True)))
 
 
 def _check(variants: Sequence[Variant]) -> None:

@@ -30,6 +30,7 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from events import log
 from jobs import backoff, images, slots
+from jobs.copies import store_copies
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet
@@ -96,38 +97,35 @@ def submit_many(
     name: str = "",
     key: ApiKey | None = None,
     source_info: str = "",
-) -> tuple[Batch, list[Job]]:
-    """Accept a batch of jobs, all or none of them. They wait in the order of the drafts."""
+) -> tuple[Batch, list[UUID]]:
+    """Accept a batch of jobs, all or none of them. They wait in the order of the drafts.
+
+    Returns it with the ids of its jobs, in that order.
+    """
+    # Of one moment, jobs are ordered by their ids.
+    ids = sorted(uuid4() for _ in drafts)
     with transaction.atomic():
         batch = Batch.objects.create(name=name, total=len(drafts), submitted_by=key)
-        # All of one moment, so that they are ordered by their ids; and told, as literal
-        # values are inserted several times as fast as defaults of the database.
-        ids = sorted(uuid4() for _ in drafts)
-        jobs = Job.objects.bulk_create(
-            Job(
-                id=job_id,
-                kind=draft.kind,
-                parameters=draft.parameters,
-                seed=draft.seed,
-                server=server,
-                target_alias=server.alias,
-                submitted_by=key,
-                source_info=source_info,
-                batch=batch,
-                created_at=batch.created_at,
-                updated_at=batch.created_at,
-            )
-            for job_id, draft in zip(ids, drafts, strict=True)
+        first = Job.objects.create(
+            id=ids[0],
+            **_columns(drafts[0]),
+            server=server,
+            target_alias=server.alias,
+            submitted_by=key,
+            source_info=source_info,
+            batch=batch,
         )
+        others = zip(ids[1:], drafts[1:], strict=True)
+        store_copies(first, ({"id": job_id, **_columns(draft)} for job_id, draft in others))
         Job.inputs.through.objects.bulk_create(
-            Job.inputs.through(job=job, input=kept)
-            for job, draft in zip(jobs, drafts, strict=True)
+            Job.inputs.through(job_id=job_id, input=kept)
+            for job_id, draft in zip(ids, drafts, strict=True)
             for kept in draft.inputs
         )
         said = {"status": "pending", "server": server.alias, "batch": str(batch.id)}
-        log.record([log.Change("job.submitted", "job", str(job.id), said) for job in jobs])
-        _tell("batch", batch.id, "batch.submitted", jobs=len(jobs), server=server.alias)
-    return batch, jobs
+        log.record([log.Change("job.submitted", "job", str(job_id), said) for job_id in ids])
+        _tell("batch", batch.id, "batch.submitted", jobs=len(ids), server=server.alias)
+    return batch, ids
 
 
 def admit(*, job_id: UUID, server_id: int) -> int | None:
@@ -314,6 +312,10 @@ def delete(*, job_id: UUID) -> None:
         job.delete()
         _record("job.deleted", job_id, status=None)
     images.remove(names)
+
+
+def _columns(draft: Draft) -> dict[str, Any]:
+    return {"kind": draft.kind, "parameters": draft.parameters, "seed": draft.seed}
 
 
 def _locked(job_id: UUID) -> Job:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
 from jobs import phases
 from jobs.batches import Tally
 from jobs.expansion import MAX_JOBS, Axes, Plan, TooManyJobs
+from jobs.intake import SubmittedBatch
 from jobs.models import Batch, Job
 from jobs.parameters import (
     MAX_PROMPT,
@@ -125,9 +126,9 @@ class JobListQuery(PageQuery):
     batch = serializers.UUIDField(required=False)
 
 
-def names_of(job: Job) -> dict[str, str]:
-    """The job's id under every name that a published client reads."""
-    return dict.fromkeys(("stablequeue_job_id", "mobilesd_job_id", "job_id"), str(job.id))
+def names_of(job_id: UUID) -> dict[str, str]:
+    """A job's id under every name that a published client reads."""
+    return dict.fromkeys(("stablequeue_job_id", "mobilesd_job_id", "job_id"), str(job_id))
 
 
 def job_on_the_wire(job: Job) -> dict[str, Any]:
@@ -156,15 +157,15 @@ def job_on_the_wire(job: Job) -> dict[str, Any]:
     }
 
 
-def submitted_batch_on_the_wire(batch: Batch, jobs: Sequence[Job]) -> dict[str, Any]:
+def submitted_batch_on_the_wire(submitted: SubmittedBatch) -> dict[str, Any]:
     """What the submitter of a batch is told."""
     return {
         "success": True,
-        "batch_id": str(batch.id),
-        "total_jobs": batch.total,
-        "creation_timestamp": _moment(batch.created_at),
-        "target_server_alias": jobs[0].target_alias,
-        "jobs": [{**names_of(job), "seed": job.seed} for job in jobs],
+        "batch_id": str(submitted.batch.id),
+        "total_jobs": submitted.batch.total,
+        "creation_timestamp": _moment(submitted.batch.created_at),
+        "target_server_alias": submitted.server.alias,
+        "jobs": [{**names_of(job_id), "seed": seed} for job_id, seed in submitted.jobs],
     }
 
 

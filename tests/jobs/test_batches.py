@@ -66,7 +66,8 @@ def submit(call):
 
 def make_batch(server, count=3):
     drafts = [Draft("txt2img", {**CAT, "seed": seed}, seed) for seed in range(count)]
-    return lifecycle.submit_many(server=server, drafts=drafts)
+    batch, _ = lifecycle.submit_many(server=server, drafts=drafts)
+    return batch, list(batch.jobs.order_by("seed"))
 
 
 def picture(colour):
