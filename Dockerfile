@@ -18,6 +18,8 @@ COPY jobs jobs
 COPY models_catalog models_catalog
 COPY servers servers
 COPY stablequeue_project stablequeue_project
+# Served at /api/openapi.json.
+COPY docs docs
 # The file system is read-only later on.
 RUN python -m compileall -q .
 # Any other user will do: nothing outside of the volumes is written.

@@ -43,9 +43,9 @@ class ApiKeyChange(serializers.ModelSerializer[ApiKey]):
 class ApiKeyOutput(serializers.ModelSerializer[ApiKey]):
     """A key as shown in lists: never its secret."""
 
-    created_at = UtcMillis()
-    last_used_at = UtcMillis()
-    last_used = UtcMillis(source="last_used_at")
+    created_at = UtcMillis(read_only=True)
+    last_used_at = UtcMillis(read_only=True, allow_null=True)
+    last_used = UtcMillis(read_only=True, allow_null=True, source="last_used_at")
 
     class Meta:
         model = ApiKey

@@ -15,10 +15,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from events import locks
+
 CHANNEL = "stablequeue_events"
 """The NOTIFY channel on which each committed change is announced as `{id, kind, type, subject}`."""
-
-_ORDER_LOCK = 0x5351_0001
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def record(changes: Sequence[Change]) -> None:
         for change in changes
     ]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.EVENT_ORDER])
         cursor.execute(_RECORD, [json.dumps(rows), CHANNEL])
 
 

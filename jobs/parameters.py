@@ -89,7 +89,8 @@ class PictureField(serializers.Field):  # type: ignore[type-arg]
     """A picture: base64 text, or `{"sha256": …}` for one that was sent before."""
 
     default_error_messages = {
-        "invalid": 'Send the picture as base64, or {"sha256": …} of one sent before.'
+        # The braces are doubled, as the text is a format.
+        "invalid": 'Send the picture as base64, or {{"sha256": …}} of one sent before.'
     }
 
     def to_internal_value(self, data: Any) -> Any:

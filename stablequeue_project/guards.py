@@ -51,6 +51,7 @@ class HostGuard:
             return self.get_response(request)
         self._log.warning(f"refused host {one_line(host)} from {request.META.get('REMOTE_ADDR')}")
         return refusal(
+            request,
             "HOST_REFUSED",
             "StableQueue does not answer under this host name. "
             "If the name is yours, add it to STABLEQUEUE_HOSTS.",
@@ -100,6 +101,7 @@ class OriginGuard:
             one_line(request.META.get("HTTP_ORIGIN") or request.META.get("HTTP_REFERER", "?")),
         )
         return refusal(
+            request,
             "ORIGIN_REFUSED",
             "Another web page may not do this. If the page is StableQueue behind a reverse "
             "proxy, add the proxy's address to STABLEQUEUE_ORIGINS.",
@@ -131,11 +133,11 @@ class BodyCap:
             return self._too_large(request, limit)
         if request.META.get("HTTP_TRANSFER_ENCODING"):
             if not request.META.get("wsgi.input_terminated"):
-                return refusal("LENGTH_REQUIRED", "Send the body with a Content-Length.")
+                return refusal(request, "LENGTH_REQUIRED", "Send the body with a Content-Length.")
             try:
                 body = _read_up_to(limit + 1, request)
             except OSError:
-                return refusal("BROKEN_JSON", "The body ended before its last chunk.")
+                return refusal(request, "BROKEN_JSON", "The body ended before its last chunk.")
             if len(body) > limit:
                 return self._too_large(request, limit)
             _replace_body(request, body)
@@ -145,7 +147,7 @@ class BodyCap:
         asked = one_line(f"{request.method} {request.path}")
         logger.warning("refused %s: body over %d bytes", asked, limit)
         mebibytes = limit // (1024 * 1024)
-        return refusal("BODY_TOO_LARGE", f"A request's body has at most {mebibytes} MiB.")
+        return refusal(request, "BODY_TOO_LARGE", f"A request's body has at most {mebibytes} MiB.")
 
 
 def _content_length(request: HttpRequest) -> int:
@@ -195,7 +197,9 @@ class JsonOnly:
         if sent in self._FORM_TYPES or (has_body and sent != "application/json"):
             asked = one_line(f"{request.method} {request.path}")
             logger.info("refused %s: content type %s", asked, one_line(sent) or "missing")
-            return refusal("NOT_JSON", "Send the body with Content-Type: application/json.")
+            return refusal(
+                request, "NOT_JSON", "Send the body with Content-Type: application/json."
+            )
         return self.get_response(request)
 
 

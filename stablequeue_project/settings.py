@@ -97,6 +97,7 @@ _redis = urlsplit(REDIS_URL)
 if not _redis.password and (_password := _secret(secret_files.REDIS_PASSWORD)):
     _user, _, _host = _redis.netloc.rpartition("@")
     REDIS_URL = _redis._replace(netloc=f"{_user.rstrip(':')}:{_password}@{_host}").geturl()
+IN_CONTAINER = Path("/.dockerenv").exists()
 # Addresses that are never a Forge, as (host, port): nobody may make us talk to them.
 OWN_SERVICES = [
     (_database.get("HOST") or "localhost", int(_database.get("PORT") or 5432)),
@@ -116,6 +117,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "corsheaders",
     "rest_framework",
+    # Only for its static files; the document itself is made by a command.
+    "drf_spectacular_sidecar",
     "events",
     "apikeys",
     "servers",
@@ -184,9 +187,24 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.RouteAccess"],
     "DEFAULT_THROTTLE_CLASSES": ["apikeys.throttling.KeyRate"],
     "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "stablequeue_project.api.negotiation.OneForm",
+    "DEFAULT_SCHEMA_CLASS": "stablequeue_project.api.reference.schema.DescribedSchema",
     "EXCEPTION_HANDLER": "stablequeue_project.api.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
     "NUM_PROXIES": 0,
+}
+
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "StableQueue",
+    "DESCRIPTION": "Queues image jobs for Stable Diffusion WebUI Forge, and never loses one.",
+    "VERSION": "1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PREPROCESSING_HOOKS": ["stablequeue_project.api.reference.document.of_the_api"],
+    "POSTPROCESSING_HOOKS": [],
+    "SORT_OPERATIONS": False,
+    "DISABLE_ERRORS_AND_WARNINGS": False,
 }
 
 # --- who may call: guards, origins, key headers ----------------------------------------

@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from jobs.api import OutputView
 from stablequeue_project import pages, views
+from stablequeue_project.api.docs import ApiDocsPage, OpenApiView
 
 urlpatterns = [
     path("", pages.QueuePage.as_view()),
@@ -20,6 +21,8 @@ urlpatterns = [
     path("api/v1/", include("models_catalog.urls")),
     path("api/v1/", include("jobs.urls")),
     path("api/v2/", include("jobs.urls_v2")),
+    path("api/docs", ApiDocsPage.as_view()),
+    path("api/openapi.json", OpenApiView.as_view(), name="openapi"),
     path("admin/", admin.site.urls),
 ]
 

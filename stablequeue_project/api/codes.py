@@ -18,12 +18,11 @@ class Code:
 
 CODES: dict[str, Code] = {
     # Requests that can't be understood
-    "VALIDATION_FAILED": Code(400, "A value is missing or wrong; `details.fields` names it."),
+    "VALIDATION_FAILED": Code(400, "A value is missing or wrong; `fields` names it."),
     "BROKEN_JSON": Code(400, "The body is no JSON, or holds what JSON does not allow."),
     "BODY_TOO_LARGE": Code(413, "The body is larger than 32 MiB."),
     "LENGTH_REQUIRED": Code(411, "The body's length is not known; send Content-Length."),
     "NOT_JSON": Code(415, "The body is not sent as `application/json`."),
-    "NOT_ACCEPTABLE": Code(406, "The Accept header allows no form this address can answer in."),
     "METHOD_NOT_ALLOWED": Code(405, "This address does not know the method."),
     "NOT_FOUND": Code(404, "There is nothing at this address."),
     "RATE_LIMITED": Code(429, "Too many requests; wait for `Retry-After` seconds."),

@@ -1,6 +1,6 @@
 """What is answered where no view of ours could: addresses that lead nowhere, and crashes.
 
-Below /api/ the answer is the envelope, elsewhere a line of text.
+Below /api/, and for who asks for problem details, the answer is JSON, elsewhere a line of text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 
 from django.http import HttpRequest, HttpResponse
 
-from stablequeue_project.api.envelope import refusal
+from stablequeue_project.api.envelope import refusal, wants_problem_details
 from stablequeue_project.api.exception_handler import Problem, log_problem, problem_of
 
 
@@ -40,8 +40,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
-    if request.path_info.startswith("/api/"):
-        response: HttpResponse = refusal(problem.code, problem.message)
+    if request.path_info.startswith("/api/") or wants_problem_details(request):
+        response: HttpResponse = refusal(request, problem.code, problem.message)
     else:
         text = f"{problem.message}\n"
         response = HttpResponse(text, status=problem.status, content_type="text/plain")

@@ -19,7 +19,7 @@ from rest_framework.views import set_rollback
 
 from stablequeue_project.api.codes import CODES
 from stablequeue_project.api.domain_errors import DOMAIN_ERRORS
-from stablequeue_project.api.envelope import Fields, envelope
+from stablequeue_project.api.envelope import Fields, error_body
 from stablequeue_project.api.field_errors import flattened, summary
 from stablequeue_project.log_lines import one_line
 
@@ -46,12 +46,16 @@ class Problem:
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response:
-    """Answer `error` in the envelope; log with a traceback what nobody foresaw."""
+    """Answer `error` in the standard shape; log with a traceback what nobody foresaw."""
     set_rollback()
+    request = context["request"]
     problem = problem_of(error)
-    log_problem(problem, error, context.get("request"))
-    body = envelope(problem.code, problem.message, fields=problem.fields, **problem.details)
-    return Response(body, status=problem.status, headers=problem.headers)
+    log_problem(problem, error, request)
+    body, content_type = error_body(
+        request, problem.code, problem.message, problem.fields, **problem.details
+    )
+    headers = {"Vary": "Accept", **problem.headers}
+    return Response(body, status=problem.status, headers=headers, content_type=content_type)
 
 
 def problem_of(error: BaseException | None) -> Problem:
@@ -115,7 +119,6 @@ _CODE_OF_DRF: dict[type[drf.APIException], str] = {
     drf.PermissionDenied: "FORBIDDEN",
     drf.NotFound: "NOT_FOUND",
     drf.MethodNotAllowed: "METHOD_NOT_ALLOWED",
-    drf.NotAcceptable: "NOT_ACCEPTABLE",
     drf.UnsupportedMediaType: "NOT_JSON",
     drf.Throttled: "RATE_LIMITED",
 }

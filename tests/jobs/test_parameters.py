@@ -37,6 +37,8 @@ def check(**parameters):
         ("subseed", {}),
         ("restore_faces", "yes"),
         ("init_images", "a picture"),
+        ("mask", 5),
+        ("mask", {"sha256": ""}),
         ("override_settings", []),
         ("made_up", "x" * 100_000),
         ("x" * 101, 1),

@@ -201,7 +201,7 @@ class ComposeRun:
         """End all by TERM, as Docker does; return who did not listen within the grace."""
         for name in compose_file.OURS:
             self._processes[name].send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 45
         deaf = []
         for name in compose_file.OURS:
             try:

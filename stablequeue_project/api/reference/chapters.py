@@ -1,0 +1,17 @@
+"""All that is described, in the order of the documentation."""
+
+from __future__ import annotations
+
+from stablequeue_project.api.reference.catalogue import CATALOGUE
+from stablequeue_project.api.reference.jobs import JOBS
+from stablequeue_project.api.reference.keys import KEYS
+from stablequeue_project.api.reference.operation import Operation
+from stablequeue_project.api.reference.servers import SERVERS
+
+CHAPTERS = (JOBS, SERVERS, CATALOGUE, KEYS)
+
+OPERATIONS: dict[str, Operation] = {
+    at: operation for chapter in CHAPTERS for at, operation in chapter.operations.items()
+}
+
+TITLES = {at: chapter.title for chapter in CHAPTERS for at in chapter.operations}

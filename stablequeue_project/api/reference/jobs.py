@@ -1,0 +1,152 @@
+"""The operations on jobs and their pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from events.timestamps import UtcMillis
+from jobs.models import Job
+from jobs.serializers import GenerateSerializer, JobListQuery
+from stablequeue_project.api.reference.operation import Chapter, Operation
+
+
+class AcceptedJob(serializers.Serializer[Any]):
+    """The id of an accepted job, under the three names that clients know it by."""
+
+    stablequeue_job_id = serializers.UUIDField()
+    mobilesd_job_id = serializers.UUIDField(help_text="The same id.")
+    job_id = serializers.UUIDField(help_text="The same id.")
+
+
+class FailedAttempt(serializers.Serializer[Any]):
+    """Why an attempt failed."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    at = UtcMillis()
+    attempt = serializers.IntegerField()
+    server = serializers.CharField()
+
+
+class ShownJob(serializers.Serializer[Any]):
+    """A job."""
+
+    stablequeue_job_id = serializers.UUIDField()
+    status = serializers.ChoiceField(Job.Status.choices)
+    creation_timestamp = UtcMillis()
+    last_updated_timestamp = UtcMillis()
+    completion_timestamp = UtcMillis(allow_null=True, help_text="When it ended, however it did.")
+    target_server_alias = serializers.CharField()
+    forge_session_hash = serializers.CharField(
+        allow_null=True, help_text="The name of the latest attempt's task in Forge."
+    )
+    generation_params = serializers.DictField(
+        help_text="What was asked for; pictures are shown as `{sha256, bytes, url}`."
+    )
+    result_details = serializers.DictField(
+        allow_null=True,
+        help_text="Of a completed job `images` (names below `/outputs/`), `info` and "
+        "`generation_info`; of a failed one `error` and `message`.",
+    )
+    retry_count = serializers.IntegerField()
+    seed = serializers.IntegerField(help_text="The seed it is drawn with, also if none was given.")
+    phase = serializers.CharField(
+        allow_null=True, help_text="What exactly a job that has not ended is doing or waiting for."
+    )
+    reason = serializers.CharField(allow_null=True, help_text="The phase as a sentence.")
+    progress_percentage = serializers.FloatField()
+    eta_seconds = serializers.FloatField(allow_null=True)
+    errors = FailedAttempt(many=True)  # type: ignore[assignment]  # a field, not the complaints
+    source_info = serializers.CharField(allow_null=True)
+
+
+class ShownJobs(serializers.Serializer[Any]):
+    """A page of jobs."""
+
+    total = serializers.IntegerField(help_text="Of all jobs that match, not just this page's.")
+    jobs = ShownJob(many=True)
+
+
+class CancelledJob(serializers.Serializer[Any]):
+    """A job just cancelled."""
+
+    message = serializers.CharField()
+    job = ShownJob()
+
+
+class Done(serializers.Serializer[Any]):
+    """What was done."""
+
+    message = serializers.CharField()
+
+
+_ID = {"job_id": "/stablequeue_job_id"}
+
+JOBS = Chapter(
+    "Jobs",
+    "A job is one requested generation. It waits, is drawn by its server, and keeps its pictures.",
+    {
+        "POST /api/v1/generate": Operation(
+            id="submit_job",
+            summary="Submit a job",
+            description="The answer comes at once; the job is kept until it ended, whatever "
+            "happens to a process or a machine. Unknown fields of `generation_params` are kept and "
+            "shown, but not sent to Forge. A checkpoint's path may be written with slashes or "
+            "backslashes, whole or from the checkpoints folder on.",
+            body=GenerateSerializer,
+            status=202,
+            answer=AcceptedJob,
+            errors=("SERVER_NOT_FOUND",),
+            example="generate",
+            made=_ID,
+        ),
+        "GET /api/v1/queue/jobs": Operation(
+            id="list_jobs",
+            summary="List jobs",
+            description="The newest first, unless `order` says otherwise.",
+            query=JobListQuery,
+            answer=ShownJobs,
+            errors=("VALIDATION_FAILED",),
+            example="job-list",
+        ),
+        "GET /api/v1/queue/jobs/{job_id}/status": Operation(
+            id="read_job",
+            summary="Read a job",
+            answer=ShownJob,
+            errors=("JOB_NOT_FOUND",),
+            example="job-status",
+        ),
+        "POST /api/v1/queue/jobs/{job_id}/cancel": Operation(
+            id="cancel_job",
+            summary="Cancel a job",
+            description="Once this is answered, no picture of the job appears any more.",
+            answer=CancelledJob,
+            errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID"),
+            example="job-cancel",
+        ),
+        "DELETE /api/v1/queue/jobs/{job_id}": Operation(
+            id="delete_job",
+            summary="Delete a job and its pictures",
+            description="A job that has not ended is cancelled first.",
+            answer=Done,
+            errors=("JOB_NOT_FOUND",),
+            example="job-delete",
+        ),
+        "GET /outputs/{name}": Operation(
+            id="read_picture",
+            summary="Get a picture",
+            description="Byte for byte as Forge made it. The names are those in a completed job's "
+            "`result_details.images`.",
+            media=("image/png",),
+            errors=("IMAGE_NOT_FOUND",),
+        ),
+        "GET /api/v1/inputs/{sha256}": Operation(
+            id="read_input",
+            summary="Get a picture that a client sent along",
+            media=("image/png", "image/jpeg", "image/webp"),
+            errors=("INPUT_NOT_FOUND",),
+        ),
+    },
+)
