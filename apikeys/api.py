@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from rest_framework import status
 from rest_framework.request import Request
@@ -15,6 +16,11 @@ from apikeys.models import ApiKey
 from apikeys.permissions import Access
 from apikeys.registry import NewKey
 from apikeys.serializers import ApiKeyChange, ApiKeyCreation, ApiKeyOutput, new_key_output
+from events.idempotency import idempotent
+
+
+def _id_of_new(answer: Any) -> str:
+    return str(answer["api_key"]["id"])
 
 
 class SetupView(APIView):
@@ -27,6 +33,7 @@ class SetupView(APIView):
         count = ApiKey.objects.count()
         return Response({"is_first_setup": count == 0, "existing_keys_count": count})
 
+    @idempotent(created_id=_id_of_new)
     def post(self, request: Request) -> Response:
         """Make the first key."""
         words = ApiKeyCreation(data=request.data)
@@ -44,6 +51,7 @@ class ApiKeyListView(APIView):
         keys = ApiKeyOutput(ApiKey.objects.all(), many=True)
         return Response({"success": True, "api_keys": keys.data})
 
+    @idempotent(created_id=_id_of_new)
     def post(self, request: Request) -> Response:
         """Make one."""
         words = ApiKeyCreation(data=request.data)

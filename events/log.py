@@ -16,7 +16,6 @@ from typing import Any
 from django.db import connection, transaction
 
 from events import locks
-from events.models import Event
 
 CHANNEL = "stablequeue_events"
 """The NOTIFY channel on which each committed change is announced as `{id, kind, type, subject}`."""
@@ -35,7 +34,7 @@ class Change:
 def record(changes: Sequence[Change]) -> None:
     """Store `changes` and announce them when the surrounding transaction commits.
 
-    Must be the last statement of that transaction. Raises
+    Must be the last statement of that transaction that may wait for another one. Raises
     TransactionManagementError outside of one.
     """
     if not changes:
@@ -44,34 +43,41 @@ def record(changes: Sequence[Change]) -> None:
         raise transaction.TransactionManagementError(
             "An event is stored in the transaction of its change."
         )
+    rows = [
+        {
+            "kind": change.kind,
+            "subject_type": change.subject_type,
+            "subject_id": change.subject_id,
+            "data": dict(change.data),
+        }
+        for change in changes
+    ]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.EVENT_ORDER])
-        stored = Event.objects.bulk_create(
-            Event(
-                kind=change.kind,
-                subject_type=change.subject_type,
-                subject_id=change.subject_id,
-                data=dict(change.data),
-            )
-            for change in changes
-        )
-        cursor.executemany(
-            _NOTIFY,
-            [
-                (CHANNEL, _notice(event.kind, event.subject_type, event.subject_id, id=event.id))
-                for event in stored
-            ],
-        )
+        cursor.execute(_RECORD, [json.dumps(rows), CHANNEL])
 
 
 def announce(kind: str, subject_type: str, subject_id: str) -> None:
     """Tell the listeners of something that is not worth a row, when the transaction commits."""
+    notice = json.dumps({"kind": kind, "type": subject_type, "subject": subject_id})
     with connection.cursor() as cursor:
-        cursor.execute(_NOTIFY, [CHANNEL, _notice(kind, subject_type, subject_id)])
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, notice])
 
 
-_NOTIFY = "SELECT pg_notify(%s, %s)"
-
-
-def _notice(kind: str, subject_type: str, subject_id: str, **more: int) -> str:
-    return json.dumps({"kind": kind, "type": subject_type, "subject": subject_id, **more})
+# One statement for any number of changes, as a batch of jobs brings a thousand at once.
+_RECORD = """
+    WITH stored AS (
+        INSERT INTO events_event (at, kind, subject_type, subject_id, data)
+        SELECT statement_timestamp(), change.*
+        FROM jsonb_to_recordset(%s)
+            AS change (kind text, subject_type text, subject_id text, data jsonb)
+        RETURNING *
+    )
+    SELECT pg_notify(
+        %s,
+        jsonb_build_object(
+            'id', id, 'kind', kind, 'type', subject_type, 'subject', subject_id
+        )::text
+    )
+    FROM stored
+"""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+from django.db.models import Model, QuerySet
 from django.http import FileResponse, HttpResponseBase
 from rest_framework import status
 from rest_framework.request import Request
@@ -12,12 +14,23 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apikeys.models import ApiKey
-from jobs import images, inputs, lifecycle, payload
-from jobs.errors import ImageNotFound, InputNotFound, JobNotFound
-from jobs.models import Image, Input, Job
-from jobs.parameters import draw_seed
-from jobs.serializers import GenerateSerializer, JobListQuery, job_on_the_wire
-from servers import fleet
+from events.idempotency import idempotent
+from jobs import images, inputs, intake, lifecycle
+from jobs.batches import tallies
+from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound
+from jobs.models import Batch, Image, Input, Job
+from jobs.serializers import (
+    BulkSerializer,
+    GenerateSerializer,
+    JobListQuery,
+    PageQuery,
+    batch_on_the_wire,
+    job_on_the_wire,
+    names_of,
+    submitted_batch_on_the_wire,
+)
+
+Row = TypeVar("Row", bound=Model)
 
 
 class GenerateView(APIView):
@@ -25,24 +38,73 @@ class GenerateView(APIView):
 
     access: ClassVar = "application"
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         body = GenerateSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        server = fleet.find_server(body.validated_data["target_server_alias"])
-        parameters, kept = inputs.keep(
-            body.validated_data["generation_params"], field="generation_params"
+        job = intake.submit_one(body.validated_data, key=key_of(request))
+        return Response(names_of(job.id), status=accepted(job.source_info))
+
+
+class BulkView(APIView):
+    """POST /generate/bulk: accept many jobs at once, all or none."""
+
+    access: ClassVar = "application"
+
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        body = BulkSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        submitted = intake.submit_batch(asked, key=key_of(request))
+        return Response(
+            submitted_batch_on_the_wire(submitted), status=accepted(asked["source_info"])
         )
-        job = lifecycle.submit(
-            server=server,
-            kind=payload.kind_of(parameters),
-            parameters=parameters,
-            seed=draw_seed(parameters),
-            inputs=kept,
-            key=request.auth if isinstance(request.auth, ApiKey) else None,
-            source_info=body.validated_data["source_info"],
+
+
+class BatchListView(APIView):
+    """GET /batches: batches, newest first, with the number of all."""
+
+    access: ClassVar = "application"
+
+    def get(self, request: Request) -> Response:
+        query = PageQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        batches = Batch.objects.all()
+        page = list(page_of(batches, query.validated_data))
+        found = tallies(page)
+        shown = [batch_on_the_wire(batch, found[batch.id]) for batch in page]
+        return Response({"total": batches.count(), "batches": shown})
+
+
+class BatchView(APIView):
+    """GET /batches/<id>: how far one batch is."""
+
+    access: ClassVar = "application"
+
+    def get(self, request: Request, batch_id: str) -> Response:
+        batch = Batch.objects.filter(id=_uuid(batch_id, BatchNotFound)).first()
+        if batch is None:
+            raise BatchNotFound(batch_id)
+        return Response(batch_on_the_wire(batch, tallies([batch])[batch.id]))
+
+
+class BatchCancelView(APIView):
+    """POST /batches/<id>/cancel: end all jobs of a batch that have not ended."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request, batch_id: str) -> Response:
+        count = lifecycle.cancel_batch(batch_id=_uuid(batch_id, BatchNotFound))
+        batch = Batch.objects.get(id=batch_id)
+        return Response(
+            {
+                "success": True,
+                "message": f"{count} jobs cancelled.",
+                "cancelled": count,
+                "batch": batch_on_the_wire(batch, tallies([batch])[batch.id]),
+            }
         )
-        names = ("stablequeue_job_id", "mobilesd_job_id", "job_id")
-        return Response(dict.fromkeys(names, str(job.id)), status=status.HTTP_202_ACCEPTED)
 
 
 class JobListView(APIView):
@@ -54,10 +116,9 @@ class JobListView(APIView):
         query = JobListQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         asked = query.validated_data
-        jobs = Job.objects.filter(**({"status": asked["status"]} if "status" in asked else {}))
-        sign = "-" if asked["order"] == "desc" else ""
-        first, last = asked["offset"], asked["offset"] + asked["limit"]
-        page = jobs.with_everything_shown().order_by(f"{sign}created_at", f"{sign}id")[first:last]
+        wanted = {name: asked[name] for name in ("status", "batch") if name in asked}
+        jobs = Job.objects.filter(**wanted)
+        page = page_of(jobs.with_everything_shown(), asked)
         return Response({"total": jobs.count(), "jobs": [job_on_the_wire(job) for job in page]})
 
 
@@ -116,11 +177,29 @@ class InputView(APIView):
         return _file(inputs.path_of(sha256), stored.content_type, InputNotFound())
 
 
-def _uuid(text: str) -> UUID:
+def key_of(request: Request) -> ApiKey | None:
+    """The API key that a request showed; None from our own page."""
+    return request.auth if isinstance(request.auth, ApiKey) else None
+
+
+def accepted(source_info: str) -> int:
+    """The status of a submit. One published client takes nothing but 200 for a success."""
+    is_that_one = source_info == "civitai_browser_plus"
+    return status.HTTP_200_OK if is_that_one else status.HTTP_202_ACCEPTED
+
+
+def page_of(rows: QuerySet[Row], asked: Mapping[str, Any]) -> QuerySet[Row]:
+    """The part of a list that was asked for, by time."""
+    sign = "-" if asked["order"] == "desc" else ""
+    first, last = asked["offset"], asked["offset"] + asked["limit"]
+    return rows.order_by(f"{sign}created_at", f"{sign}id")[first:last]
+
+
+def _uuid(text: str, missing: type[JobNotFound | BatchNotFound] = JobNotFound) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise JobNotFound(text) from error
+        raise missing(text) from error
 
 
 def _file(path: Any, content_type: str, missing: Exception) -> FileResponse:

@@ -3,6 +3,7 @@
 JobError
 ├─ JobNotFound          no job has this id
 ├─ JobOperationInvalid  the job's status does not allow the verb
+├─ BatchNotFound        no batch has this id
 ├─ ImageNotFound        no picture has this name
 └─ InputInvalid         a picture sent by the client cannot be used
 """
@@ -28,6 +29,13 @@ class JobOperationInvalid(JobError):
 
     def __init__(self, verb: str, status: str) -> None:
         super().__init__(f"A job that is {status} cannot be {verb}.")
+
+
+class BatchNotFound(JobError):
+    code = "BATCH_NOT_FOUND"
+
+    def __init__(self, batch_id: object) -> None:
+        super().__init__(f"There is no batch {str(batch_id)[:64]!r}.")
 
 
 class ImageNotFound(JobError):

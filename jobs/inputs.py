@@ -27,16 +27,17 @@ MAX_PIXELS = 64_000_000
 MAX_INPUTS = 20
 
 
-def keep(parameters: Mapping[str, Any], *, field: str) -> tuple[dict[str, Any], list[Input]]:
-    """Store every picture in `parameters` and put a reference in its place.
+def keep(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
+    """Store every picture in `body` and put a reference in its place.
 
-    Files are written before their rows. Raises InputInvalid naming the place, below `field`.
+    Files are written before their rows. Raises InputInvalid naming the place in `body`.
     """
     found: dict[str, Input] = {}
-    replaced = {
-        name: _keep_in(f"{field}.{name}", name, value, found) for name, value in parameters.items()
-    }
-    return replaced, list(found.values())
+    replaced = {name: _keep_in(name, name, value, found) for name, value in body.items()}
+    # In one order for all, as this may be part of a longer transaction: no two wait in a ring.
+    kept = [found[sha256] for sha256 in sorted(found)]
+    Input.objects.bulk_create(kept, ignore_conflicts=True)
+    return replaced, kept
 
 
 def reader_of(job: Job) -> Callable[[str], str]:
@@ -77,7 +78,7 @@ def _keep_in(path: str, name: str, value: Any, found: dict[str, Input]) -> Any:
 def _counted(path: str, stored: Input, found: dict[str, Input]) -> Input:
     found[stored.sha256] = stored
     if len(found) > MAX_INPUTS:
-        raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent with a job.")
+        raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent at a time.")
     return stored
 
 
@@ -95,16 +96,14 @@ def _sent_before(field: str, sha256: Any) -> Input:
 
 
 def _store(field: str, text: str) -> Input:
+    """Write the picture's file; its row is still to be stored."""
     content = _decode(field, text)
     content_type = _content_type(field, content)
     sha256 = hashlib.sha256(content).hexdigest()
     target = path_of(sha256)
     if not target.exists():
         _write(target, content)
-    stored, _ = Input.objects.get_or_create(
-        sha256=sha256, defaults={"bytes": len(content), "content_type": content_type}
-    )
-    return stored
+    return Input(sha256=sha256, bytes=len(content), content_type=content_type)
 
 
 def _decode(field: str, text: str) -> bytes:

@@ -17,9 +17,10 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import F
@@ -29,9 +30,10 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from events import log
 from jobs import backoff, images, slots
-from jobs.errors import JobNotFound, JobOperationInvalid
+from jobs.copies import store_copies
+from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.images import StagedImage
-from jobs.models import Image, Input, Job, JobQuerySet
+from jobs.models import Batch, Image, Input, Job, JobQuerySet
 from jobs.slots import Lease
 from jobs.unsynced import unsynced
 from servers.models import Server
@@ -49,6 +51,16 @@ TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
     }
 )
 """Every change of status that a verb below may make."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is to be drawn, before it is a job."""
+
+    kind: str
+    parameters: Mapping[str, Any]
+    seed: int
+    inputs: Sequence[Input] = ()
 
 
 def submit(
@@ -76,6 +88,44 @@ def submit(
             job.inputs.set(inputs)
         _record("job.submitted", job.id, status="pending", server=server.alias)
     return job
+
+
+def submit_many(
+    *,
+    server: Server,
+    drafts: Sequence[Draft],
+    name: str = "",
+    key: ApiKey | None = None,
+    source_info: str = "",
+) -> tuple[Batch, list[UUID]]:
+    """Accept a batch of jobs, all or none of them. They wait in the order of the drafts.
+
+    Returns it with the ids of its jobs, in that order.
+    """
+    # Of one moment, jobs are ordered by their ids.
+    ids = sorted(uuid4() for _ in drafts)
+    with transaction.atomic():
+        batch = Batch.objects.create(name=name, total=len(drafts), submitted_by=key)
+        first = Job.objects.create(
+            id=ids[0],
+            **_columns(drafts[0]),
+            server=server,
+            target_alias=server.alias,
+            submitted_by=key,
+            source_info=source_info,
+            batch=batch,
+        )
+        others = zip(ids[1:], drafts[1:], strict=True)
+        store_copies(first, ({"id": job_id, **_columns(draft)} for job_id, draft in others))
+        Job.inputs.through.objects.bulk_create(
+            Job.inputs.through(job_id=job_id, input=kept)
+            for job_id, draft in zip(ids, drafts, strict=True)
+            for kept in draft.inputs
+        )
+        said = {"status": "pending", "server": server.alias, "batch": str(batch.id)}
+        log.record([log.Change("job.submitted", "job", str(job_id), said) for job_id in ids])
+        _tell("batch", batch.id, "batch.submitted", jobs=len(ids), server=server.alias)
+    return batch, ids
 
 
 def admit(*, job_id: UUID, server_id: int) -> int | None:
@@ -176,7 +226,7 @@ def retry_later(*, job_id: UUID, attempt: int, code: str, message: str) -> bool:
             not_before=Now() + timedelta(seconds=backoff.retry_wait(retry_count)),
             errors=[*job.errors, _error(job, code, message)],
         )
-        slots.detach(job_id=job_id)
+        slots.detach([job_id])
         _record("job.retry", job_id, status="pending", attempt=attempt, code=code, message=message)
     return True
 
@@ -193,7 +243,7 @@ def release(*, job_id: UUID, attempt: int, code: str, message: str, seconds: flo
             not_before=not_before,
         ):
             return False
-        slots.detach(job_id=job_id)
+        slots.detach([job_id])
         _record(
             "job.released", job_id, status="pending", attempt=attempt, code=code, message=message
         )
@@ -229,8 +279,23 @@ def cancel(*, job_id: UUID) -> Job:
         job = _locked(job_id)
         if job.status in Job.ENDED:
             raise JobOperationInvalid("cancelled", job.status)
-        _cancel(job)
+        _cancel({job.id: job.attempt})
+        _tell("job", job.id, "job.cancelled", attempt=job.attempt)
     return Job.objects.with_everything_shown().get(id=job_id)
+
+
+def cancel_batch(*, batch_id: UUID) -> int:
+    """End all jobs of a batch that have not ended. Returns how many. Raises BatchNotFound."""
+    with transaction.atomic():
+        if not Batch.objects.filter(id=batch_id).exists():
+            raise BatchNotFound(batch_id)
+        # By id, so that of two who cancel the same batch none holds what the other waits for.
+        alive = Job.objects.filter(batch=batch_id).exclude(status__in=Job.ENDED)
+        locked = alive.select_for_update().order_by("id")
+        attempts = dict(locked.values_list("id", "attempt"))
+        _cancel(attempts)
+        _tell("batch", batch_id, "batch.cancelled", jobs=len(attempts))
+    return len(attempts)
 
 
 def delete(*, job_id: UUID) -> None:
@@ -241,12 +306,16 @@ def delete(*, job_id: UUID) -> None:
     with transaction.atomic():
         job = _locked(job_id)
         if job.status not in Job.ENDED:
-            _cancel(job)
-        slots.detach(job_id=job_id)
+            _cancel({job.id: job.attempt})
+        slots.detach([job_id])
         names = list(job.images.values_list("name", flat=True))
         job.delete()
         _record("job.deleted", job_id, status=None)
     images.remove(names)
+
+
+def _columns(draft: Draft) -> dict[str, Any]:
+    return {"kind": draft.kind, "parameters": draft.parameters, "seed": draft.seed}
 
 
 def _locked(job_id: UUID) -> Job:
@@ -256,15 +325,23 @@ def _locked(job_id: UUID) -> Job:
     return job
 
 
-def _cancel(job: Job) -> None:
-    Job.objects.filter(id=job.id).update(
+def _cancel(attempts: Mapping[UUID, int]) -> None:
+    """End jobs, named with their attempts, whose rows are locked."""
+    Job.objects.filter(id__in=attempts).update(
         status=Job.Status.CANCELLED,
         result={"cancelled": True, "message": "Job cancelled by user"},
         finished_at=Now(),
         updated_at=Now(),
     )
-    slots.detach(job_id=job.id)
-    _record("job.cancelled", job.id, status="cancelled", attempt=job.attempt)
+    slots.detach(attempts)
+    log.record(
+        [
+            log.Change(
+                "job.cancelled", "job", str(job_id), {"status": "cancelled", "attempt": attempt}
+            )
+            for job_id, attempt in attempts.items()
+        ]
+    )
 
 
 def _fail(job_id: UUID, attempt: int, code: str, message: str) -> bool:
@@ -280,7 +357,7 @@ def _fail(job_id: UUID, attempt: int, code: str, message: str) -> bool:
         errors=[*job.errors, _error(job, code, message)],
         finished_at=Now(),
     )
-    slots.detach(job_id=job_id)
+    slots.detach([job_id])
     _record("job.failed", job_id, status="failed", attempt=attempt, code=code, message=message)
     return True
 
@@ -304,5 +381,10 @@ def _error(job: Job, code: str, message: str) -> dict[str, Any]:
 def _record(kind: str, job_id: UUID, **data: Any) -> None:
     """Store the event of a change; the last statement of its transaction."""
     log.record([log.Change(kind, "job", str(job_id), data)])
+    _tell("job", job_id, kind, **data)
+
+
+def _tell(what: str, which: UUID, kind: str, **data: Any) -> None:
+    """Write one line to the log once the transaction is committed."""
     words = " ".join(f"{name}={value}" for name, value in data.items() if value is not None)
-    transaction.on_commit(lambda: logger.info("job %s %s %s", str(job_id)[:8], kind, words))
+    transaction.on_commit(lambda: logger.info("%s %s %s %s", what, str(which)[:8], kind, words))

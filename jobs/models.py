@@ -1,4 +1,4 @@
-"""The records of the queue: jobs, the slots of the GPUs, pictures in and out, living processes."""
+"""The records of the queue: jobs and their batches, slots of the GPUs, pictures, processes."""
 
 from __future__ import annotations
 
@@ -29,6 +29,26 @@ class JobQuerySet(models.QuerySet["Job"]):
     def with_everything_shown(self) -> JobQuerySet:
         """With what one answer about a job needs, so that a list costs two queries."""
         return self.select_related("server", "slot").prefetch_related("images")
+
+
+class Batch(models.Model):
+    """Jobs that were submitted by one request."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200, blank=True)
+    # How many were submitted; some may have been deleted since.
+    total = models.PositiveIntegerField()
+    submitted_by = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, related_name="batches"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["-created_at", "-id"], name="batch_newest")]
+        verbose_name_plural = "batches"
+
+    def __str__(self) -> str:
+        return f"batch {str(self.id)[:8]} of {self.total}"
 
 
 class Job(models.Model):
@@ -62,6 +82,10 @@ class Job(models.Model):
         ApiKey, on_delete=models.SET_NULL, null=True, related_name="jobs"
     )
     source_info = models.CharField(max_length=200, blank=True)
+    # Null for a job of its own. A job and its pictures outlive the batch; the index is below.
+    batch = models.ForeignKey(
+        Batch, on_delete=models.SET_NULL, null=True, related_name="jobs", db_index=False
+    )
 
     # Number of the current try; only grows; the fencing token of every worker's write.
     attempt = models.PositiveIntegerField(default=0)
@@ -122,6 +146,11 @@ class Job(models.Model):
                 condition=Q(status="pending"),
             ),
             models.Index(fields=["id"], name="job_processing", condition=Q(status="processing")),
+            models.Index(
+                fields=["batch", "created_at", "id"],
+                name="job_by_batch",
+                condition=Q(batch__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

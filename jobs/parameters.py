@@ -186,22 +186,38 @@ class ParametersSerializer(serializers.Serializer[Any]):
         return {**unknown, **known}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not (attrs.get("positive_prompt") or attrs.get("prompt") or "").strip():
-            raise serializers.ValidationError({"positive_prompt": "Say what to draw."})
-        if payload.image_count(attrs) > MAX_IMAGES:
-            field = "num_images" if "num_images" in attrs else "n_iter"
-            raise serializers.ValidationError(
-                {field: f"A job may make at most {MAX_IMAGES} pictures, all rounds together."}
-            )
+        check_together(attrs)
         return attrs
 
 
-def draw_seed(parameters: Mapping[str, Any]) -> int:
-    """The seed of a job: the client's, or a random one where it left the choice to us."""
+class CommonParametersSerializer(ParametersSerializer):
+    """`generation_params` of a batch: what its jobs have in common need not be all of it."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return attrs
+
+
+def check_together(parameters: Mapping[str, Any]) -> None:
+    """Raise ValidationError if values that are right one by one are not as a whole."""
+    if not (parameters.get("positive_prompt") or parameters.get("prompt") or "").strip():
+        raise serializers.ValidationError({"positive_prompt": "Say what to draw."})
+    if payload.image_count(parameters) > MAX_IMAGES:
+        field = "num_images" if "num_images" in parameters else "n_iter"
+        raise serializers.ValidationError(
+            {field: f"A job may make at most {MAX_IMAGES} pictures, all rounds together."}
+        )
+
+
+def given_seed(parameters: Mapping[str, Any]) -> int | None:
+    """The client's seed; None where it left the choice to us."""
     asked = parameters.get("seed")
-    if asked in (None, "", -1, "-1"):
-        return random.randrange(FORGE_SEEDS)
-    return int(asked)
+    return None if asked in (None, "", -1, "-1") else int(asked)
+
+
+def draw_seed(parameters: Mapping[str, Any]) -> int:
+    """The seed of a job: the client's, or a random one."""
+    given = given_seed(parameters)
+    return random.randrange(FORGE_SEEDS) if given is None else given
 
 
 def _bound_unknown(unknown: Mapping[str, Any]) -> None:

@@ -174,6 +174,17 @@ def image_count(parameters: Mapping[str, Any]) -> int:
     return int(rounds) * int(parameters.get("batch_size") or 1)
 
 
+def pictures_in(value: Any) -> set[str]:
+    """The SHA-256 of every stored picture that `value` refers to."""
+    if sha256 := _reference(value):
+        return {sha256}
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return set().union(*map(pictures_in, value))
+    return set()
+
+
 def build(
     parameters: Mapping[str, Any],
     *,
@@ -236,10 +247,17 @@ def _scripts(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_pictures(value: Any, read_input: Callable[[str], str]) -> Any:
     """Put the pictures back where `{"sha256": …}` stands for them."""
+    if sha256 := _reference(value):
+        return read_input(sha256)
     if isinstance(value, dict):
-        if isinstance(sha256 := value.get("sha256"), str) and "bytes" in value:
-            return read_input(sha256)
         return {name: _with_pictures(item, read_input) for name, item in value.items()}
     if isinstance(value, list):
         return [_with_pictures(item, read_input) for item in value]
     return value
+
+
+def _reference(value: Any) -> str:
+    """The SHA-256 in what stands for a stored picture; empty if `value` is something else."""
+    if isinstance(value, dict) and "bytes" in value and isinstance(value.get("sha256"), str):
+        return str(value["sha256"])
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from jobs.models import Job, Slot
 from servers.models import Health
@@ -51,3 +51,12 @@ def next_turn() -> Turn:
         choices=[Choice(job_id, server_id) for job_id, server_id in found if job_id],
         has_idle_slot=any(job_id is None for job_id, _ in found),
     )
+
+
+def queue_position(job: Job) -> int:
+    """The place of a pending job among those that wait for its server; the next one has 1."""
+    at = job.created_at
+    before = Q(created_at__lt=at) | Q(created_at=at, id__lt=job.id)
+    # The first condition says nothing new, but it is one that the index can follow.
+    waiting = Job.objects.pending().filter(server=job.server_id, created_at__lte=at)
+    return waiting.filter(before).count() + 1

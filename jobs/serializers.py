@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
 from jobs import phases
-from jobs.models import Job
-from jobs.parameters import ParametersSerializer, Text
+from jobs.batches import Tally
+from jobs.expansion import MAX_JOBS, Axes, Plan, TooManyJobs
+from jobs.intake import SubmittedBatch
+from jobs.models import Batch, Job
+from jobs.parameters import (
+    MAX_PROMPT,
+    CommonParametersSerializer,
+    ParametersSerializer,
+    Text,
+    Whole,
+)
 
 
 class GenerateSerializer(serializers.Serializer[Any]):
@@ -20,18 +30,105 @@ class GenerateSerializer(serializers.Serializer[Any]):
     source_info = Text(max_length=200, required=False, default="")
 
 
-class JobListQuery(serializers.Serializer[Any]):
-    """The query parameters of GET /queue/jobs. A larger limit is clamped."""
+class AxesSerializer(serializers.Serializer[Any]):
+    """Values that parameters take one after the other: every combination, or in step."""
+
+    mode = serializers.ChoiceField(choices=["grid", "zip"], default="grid")
+    parameters = serializers.DictField(
+        child=serializers.ListField(allow_empty=False, max_length=MAX_JOBS), allow_empty=False
+    )
+
+    def validate_parameters(self, parameters: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        known = ParametersSerializer().fields
+        errors: dict[str, Any] = {}
+        for name, values in parameters.items():
+            if name not in known:
+                errors[name] = ["There is no such parameter."]
+                continue
+            for index, value in enumerate(values):
+                try:
+                    values[index] = known[name].run_validation(value)
+                except serializers.ValidationError as error:
+                    errors.setdefault(name, {})[str(index)] = error.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        return parameters
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        lengths = {len(values) for values in attrs["parameters"].values()}
+        if attrs["mode"] == "zip" and len(lengths) > 1:
+            raise serializers.ValidationError(
+                {"parameters": ["In step, all must have the same number of values."]}
+            )
+        return attrs
+
+
+class BulkSerializer(GenerateSerializer):
+    """The body of POST /generate/bulk. `plan` in the validated data says how the jobs differ."""
+
+    generation_params = CommonParametersSerializer(required=False, default=dict)
+    name = Text(max_length=200, required=False, default="")
+    bulk_quantity = Whole(min_value=1, max_value=MAX_JOBS, default=1)
+    seed_variation = serializers.ChoiceField(
+        choices=["random", "incremental"], default="incremental"
+    )
+    prompts = serializers.ListField(
+        child=Text(max_length=MAX_PROMPT, allow_blank=False), max_length=MAX_JOBS, default=list
+    )
+    axes = serializers.ListField(child=AxesSerializer(), max_length=20, default=list)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _check_names(attrs)
+        plan = Plan(
+            prompts=attrs["prompts"],
+            axes=[Axes(axes["mode"], axes["parameters"]) for axes in attrs["axes"]],
+            copies=attrs["bulk_quantity"],
+            seed_variation=attrs["seed_variation"],
+        )
+        try:
+            plan.check_count()
+        except TooManyJobs as error:
+            raise serializers.ValidationError({error.field: [str(error)]}) from error
+        return {**attrs, "plan": plan}
+
+
+def _check_names(attrs: dict[str, Any]) -> None:
+    """Raise ValidationError where two fields would both set the same parameter."""
+    names = [name for axes in attrs["axes"] for name in axes["parameters"]]
+    sentence = ""
+    if twice := {name for name in names if names.count(name) > 1}:
+        sentence = f"{min(twice)} stands on two axes."
+    elif attrs["prompts"] and {"prompt", "positive_prompt"} & set(names):
+        sentence = "The prompt can't be an axis beside a list of prompts."
+    elif attrs["seed_variation"] == "random" and "seed" in names:
+        sentence = "The seed can't be an axis if every job draws one."
+    if sentence:
+        raise serializers.ValidationError({"axes": [sentence]})
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """The query parameters of a list. A larger limit is clamped."""
 
     MAX_LIMIT = 500
 
-    status = serializers.ChoiceField(choices=Job.Status.choices, required=False)
     limit = serializers.IntegerField(min_value=0, default=MAX_LIMIT)
     offset = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=0)
     order = serializers.ChoiceField(choices=["asc", "desc"], default="desc")
 
     def validate_limit(self, limit: int) -> int:
         return min(limit, self.MAX_LIMIT)
+
+
+class JobListQuery(PageQuery):
+    """The query parameters of GET /queue/jobs."""
+
+    status = serializers.ChoiceField(choices=Job.Status.choices, required=False)
+    batch = serializers.UUIDField(required=False)
+
+
+def names_of(job_id: UUID) -> dict[str, str]:
+    """A job's id under every name that a published client reads."""
+    return dict.fromkeys(("stablequeue_job_id", "mobilesd_job_id", "job_id"), str(job_id))
 
 
 def job_on_the_wire(job: Job) -> dict[str, Any]:
@@ -56,6 +153,33 @@ def job_on_the_wire(job: Job) -> dict[str, Any]:
         "eta_seconds": slot.eta_seconds if slot else None,
         "errors": job.errors,
         "source_info": job.source_info or None,
+        "batch_id": str(job.batch_id) if job.batch_id else None,
+    }
+
+
+def submitted_batch_on_the_wire(submitted: SubmittedBatch) -> dict[str, Any]:
+    """What the submitter of a batch is told."""
+    return {
+        "success": True,
+        "batch_id": str(submitted.batch.id),
+        "total_jobs": submitted.batch.total,
+        "creation_timestamp": _moment(submitted.batch.created_at),
+        "target_server_alias": submitted.server.alias,
+        "jobs": [{**names_of(job_id), "seed": seed} for job_id, seed in submitted.jobs],
+    }
+
+
+def batch_on_the_wire(batch: Batch, tally: Tally) -> dict[str, Any]:
+    """One batch as every later answer shows it."""
+    return {
+        "batch_id": str(batch.id),
+        "name": batch.name,
+        "creation_timestamp": _moment(batch.created_at),
+        "total_jobs": tally.total,
+        "counts": {**tally.by_status, "deleted": tally.deleted},
+        "progress_percentage": round(100 * tally.fraction, 1),
+        "is_finished": tally.alive == 0,
+        "jobs_url": f"/api/v1/queue/jobs?batch={batch.id}&order=asc",
     }
 
 

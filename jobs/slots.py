@@ -6,6 +6,7 @@ was given to somebody else, and the caller must stop without writing anything mo
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -91,15 +92,16 @@ def free(lease: Lease) -> bool:
     return True
 
 
-def detach(*, job_id: UUID) -> None:
-    """Take the job out of its slot: at once if no worker had it yet, else the slot drains.
+def detach(job_ids: Collection[UUID]) -> None:
+    """Take jobs out of their slots: at once if no worker had them yet, else the slot drains.
 
     A worker that holds the lease keeps it until Forge is idle; one that lost its
     connection, or its life, is replaced by a recovery.
     """
-    held = Slot.objects.filter(job_id=job_id)
+    held = Slot.objects.filter(job_id__in=job_ids)
     if held.filter(state=Slot.State.ADMITTED).update(**_FREE):
-        log.announce("slot.freed", "job", str(job_id))
+        # One word wakes the dispatcher, which looks at all slots.
+        log.announce("slot.freed", "slot", "")
     held.update(state=Slot.State.DRAINING, job=None)
 
 

@@ -6,6 +6,10 @@ from jobs import api
 
 urlpatterns = [
     path("generate", api.GenerateView.as_view()),
+    path("generate/bulk", api.BulkView.as_view()),
+    path("batches", api.BatchListView.as_view()),
+    path("batches/<str:batch_id>", api.BatchView.as_view()),
+    path("batches/<str:batch_id>/cancel", api.BatchCancelView.as_view()),
     path("queue/jobs", api.JobListView.as_view()),
     path("queue/jobs/<str:job_id>", api.JobView.as_view()),
     path("queue/jobs/<str:job_id>/status", api.JobStatusView.as_view()),

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from events.idempotency import idempotent
 from servers.fleet import add_server, find_server, remove_server, update_server
 from servers.models import Server
 from servers.serializers import ServerInput, ServerSerializer
@@ -23,6 +24,7 @@ class ServersView(APIView):
         # A bare array: published clients iterate over it.
         return Response(ServerSerializer(Server.objects.active(), many=True).data)
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         body = ServerInput(data=request.data)
         body.is_valid(raise_exception=True)

@@ -244,7 +244,7 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "idempotency-key", "last-event-id"),
     *("x-api-key", "x-api-secret"),
 ]
-CORS_EXPOSE_HEADERS = [*HEADERS, "Retry-After"]
+CORS_EXPOSE_HEADERS = [*HEADERS, "Retry-After", "Idempotent-Replay"]
 
 
 def _rate(name: str, default: str) -> Rate | None:

@@ -26,6 +26,12 @@ CODES: dict[str, Code] = {
     "METHOD_NOT_ALLOWED": Code(405, "This address does not know the method."),
     "NOT_FOUND": Code(404, "There is nothing at this address."),
     "RATE_LIMITED": Code(429, "Too many requests; wait for `Retry-After` seconds."),
+    # Repeated requests
+    "IDEMPOTENCY_IN_PROGRESS": Code(409, "The first request with this Idempotency-Key still runs."),
+    "IDEMPOTENCY_MISMATCH": Code(422, "The Idempotency-Key was used with another body."),
+    "IDEMPOTENCY_SECRET_SHOWN": Code(
+        409, "A repeat of what made `details.created_id`; its secret is shown only once."
+    ),
     # Who asks, and from where
     "UNAUTHORIZED": Code(401, "The API key is missing or wrong."),
     "FORBIDDEN": Code(403, "This is not allowed."),
@@ -45,6 +51,7 @@ CODES: dict[str, Code] = {
     # Jobs and their pictures
     "JOB_NOT_FOUND": Code(404, "There is no job with this id."),
     "JOB_OPERATION_INVALID": Code(400, "The job's status does not allow this."),
+    "BATCH_NOT_FOUND": Code(404, "There is no batch with this id."),
     "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
     "INPUT_NOT_FOUND": Code(404, "There is no such input picture."),
     # Checkpoint names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apikeys.errors import ApiKeyError
+from events.idempotency import IdempotencyError
 from jobs.errors import JobError
 from models_catalog.errors import CatalogError
 from models_catalog.names import CheckpointNameError
@@ -12,6 +13,7 @@ DOMAIN_ERRORS: tuple[type[Exception], ...] = (
     ApiKeyError,
     CatalogError,
     CheckpointNameError,
+    IdempotencyError,
     JobError,
     ServerError,
 )

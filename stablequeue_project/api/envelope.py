@@ -54,12 +54,16 @@ def problem_details(
 
 
 def error_body(
-    request: HttpRequest | Request, code: str, message: str, fields: Fields | None = None
+    request: HttpRequest | Request,
+    code: str,
+    message: str,
+    fields: Fields | None = None,
+    **details: Any,
 ) -> tuple[dict[str, Any], str]:
     """Build the body in the shape `request` asks for; return it with its content type."""
     if wants_problem_details(request):
-        return problem_details(code, message, fields=fields), PROBLEM_JSON
-    return envelope(code, message, fields=fields), JSON
+        return problem_details(code, message, fields=fields, **details), PROBLEM_JSON
+    return envelope(code, message, fields=fields, **details), JSON
 
 
 def wants_problem_details(request: HttpRequest | Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ class Problem:
     message: str
     fields: Fields | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -49,7 +51,9 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     request = context["request"]
     problem = problem_of(error)
     log_problem(problem, error, request)
-    body, content_type = error_body(request, problem.code, problem.message, problem.fields)
+    body, content_type = error_body(
+        request, problem.code, problem.message, problem.fields, **problem.details
+    )
     headers = {"Vary": "Accept", **problem.headers}
     return Response(body, status=problem.status, headers=headers, content_type=content_type)
 
@@ -58,7 +62,8 @@ def problem_of(error: BaseException | None) -> Problem:
     """Translate `error`; what is not known here is an internal error that tells nothing."""
     if isinstance(error, DOMAIN_ERRORS):
         code = getattr(error, "code", "INTERNAL_ERROR")
-        return Problem(code, str(error), getattr(error, "fields", None))
+        details = getattr(error, "details", {})
+        return Problem(code, str(error), getattr(error, "fields", None), details=details)
     if isinstance(error, drf.APIException):
         return _of_drf(error)
     if isinstance(error, DATABASE_AWAY):

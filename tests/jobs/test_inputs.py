@@ -27,7 +27,8 @@ def picture(colour="red", kind="PNG"):
 
 
 def keep(parameters):
-    return inputs.keep(parameters, field="generation_params")
+    body, kept = inputs.keep({"generation_params": parameters})
+    return body["generation_params"], kept
 
 
 def job_with(parameters):
