@@ -10,9 +10,8 @@ from django.db import connection, transaction
 from apikeys.errors import ApiKeyNotFound, ApiKeySetupDone
 from apikeys.keys import hash_secret, new_key, new_secret
 from apikeys.models import ApiKey
+from events import locks
 from events.log import Change, record
-
-_SETUP_LOCK = 0x5351_0002
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ def create_first(*, name: str, description: str = "", rate_limit: str = "") -> N
     Raises ApiKeySetupDone.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_SETUP_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.FIRST_KEY])
     if ApiKey.objects.exists():
         raise ApiKeySetupDone
     return create(name=name, description=description, rate_limit=rate_limit)

@@ -39,7 +39,7 @@ def job_list(stack: Stack, *, quick: bool) -> list[Row]:
         missing = _JOBS - (row[0] if row else 0)
         database.execute(_FILL, [max(missing, 0)])
         database.execute("ANALYZE")
-    count = 20 if quick else 100
+    count = 12 if quick else 100
     total = max(_JOBS, _JOBS - missing)
     return [
         Row(f"list of {_PAGE} out of {total}, offset {offset}", _times(stack, offset, count))

@@ -47,7 +47,7 @@ def _submit_and_wait(stack: Stack, forge: Forge, seed: int) -> float:
 def gap(stack: Stack, *, quick: bool) -> list[Row]:
     """From the end of one generation to the start of the next, while the queue is full."""
     [forge] = stack.add_forges("Gap", seconds=_GENERATION)
-    count = 10 if quick else 50
+    count = 8 if quick else 50
     for _ in range(count):
         stack.api.submit(forge.alias)
     stack.clock.wait_until(lambda: len(forge.drawn()) == count, f"{count} jobs", every=0.5)
@@ -70,7 +70,7 @@ def makespan(stack: Stack, *, quick: bool) -> list[Row]:
     """From the first submit to the last picture drawn, over several servers."""
     aliases = [f"Span-{number}" for number in range(_SERVERS)]
     forges = stack.add_forges(*aliases, seconds=_SHORT_GENERATION)
-    count = 40 if quick else 100
+    count = 24 if quick else 100
     began = time.time()
     for number in range(count):
         stack.api.submit(forges[number % _SERVERS].alias)

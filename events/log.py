@@ -15,12 +15,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from events import locks
 from events.models import Event
 
 CHANNEL = "stablequeue_events"
 """The NOTIFY channel on which each committed change is announced as `{id, kind, type, subject}`."""
-
-_ORDER_LOCK = 0x5351_0001
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def record(changes: Sequence[Change]) -> None:
             "An event is stored in the transaction of its change."
         )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.EVENT_ORDER])
         stored = Event.objects.bulk_create(
             Event(
                 kind=change.kind,

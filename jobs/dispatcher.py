@@ -17,7 +17,7 @@ import time
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from events import log
+from events import locks, log
 from jobs import presence, scheduling
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
@@ -26,8 +26,6 @@ from jobs.rescue import Rescuer, waiting_for_a_worker
 from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
-
-LEADER_LOCK = 0x5351_0002
 
 
 class Dispatcher:
@@ -76,6 +74,7 @@ class Dispatcher:
     def _tick(self) -> None:
         """What time alone makes due."""
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
+        presence.forget_the_dead()
         self._rescuer.look()
         self._post.redeliver(waiting_for_a_worker())
 
@@ -104,7 +103,7 @@ class Dispatcher:
 
 def _took_the_lead() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [locks.DISPATCHER])
         return bool(cursor.fetchone()[0])
 
 

@@ -12,13 +12,18 @@ from jobs.models import Process
 
 
 def note(*, name: str, role: str) -> None:
-    """Say that this process lives and does its work; forget those long gone."""
+    """Say that this process lives and does its work."""
     Process.objects.update_or_create(name=name, defaults={"role": role, "seen_at": Now()})
 
 
 def forget(*, name: str) -> None:
     """Say goodbye: the process is about to end."""
     Process.objects.filter(name=name).delete()
+
+
+def forget_the_dead() -> None:
+    """Drop the rows of processes that ended without a goodbye, a day ago or longer."""
+    Process.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 
 def missing_roles() -> list[str]:

@@ -96,9 +96,9 @@ def require_foreign(
     address: Address, own_services: Collection[Service], *, field: str = "host"
 ) -> None:
     """Raise ServerAddressInvalid for the address of one of our own services."""
-    here = _is_loopback(address.host)
+    here = is_loopback(address.host)
     for host, port in own_services:
-        same = host.lower() == address.host or (here and _is_loopback(host))
+        same = host.lower() == address.host or (here and is_loopback(host))
         if same and port == address.port:
             raise ServerAddressInvalid(
                 field, f"{address.url} is a service of StableQueue itself, not a Forge."
@@ -179,7 +179,8 @@ def _refusal(address: _IpAddress) -> str | None:
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether `host`, a name or an address, is the machine we run on."""
     address = _as_ip(host)
     return address.is_loopback if address else host == "localhost" or host.endswith(".localhost")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
+
+from servers.address import is_loopback
 from servers.fleet import mark_health
 from servers.forge import (
     ForgeConnectionLost,
@@ -35,6 +38,8 @@ def probe(server: Server) -> Verdict:
     """Ask a server whether it can take jobs. Takes as long as a few time-outs at worst."""
     try:
         found = server.client().probe()
+    except ForgeUnreachable as error:
+        return Verdict(Health.OFFLINE, f"{error}{_hint(server)}")
     except ForgeError as error:
         return _judge(error)
     if not found.has_progress:
@@ -43,6 +48,16 @@ def probe(server: Server) -> Verdict:
             f"{server.address} runs with --nowebui: its jobs can be neither followed nor stopped.",
         )
     return Verdict(Health.ONLINE)
+
+
+def _hint(server: Server) -> str:
+    """What helps whoever enters 127.0.0.1 and means the machine around our container."""
+    if not (settings.IN_CONTAINER and is_loopback(server.host)):
+        return ""
+    return (
+        " StableQueue runs in a container, where this address is the container itself: "
+        "a Forge on the same machine is host.docker.internal."
+    )
 
 
 def note(server: Server, error: ForgeError) -> None:

@@ -97,6 +97,7 @@ _redis = urlsplit(REDIS_URL)
 if not _redis.password and (_password := _secret(secret_files.REDIS_PASSWORD)):
     _user, _, _host = _redis.netloc.rpartition("@")
     REDIS_URL = _redis._replace(netloc=f"{_user.rstrip(':')}:{_password}@{_host}").geturl()
+IN_CONTAINER = Path("/.dockerenv").exists()
 # Addresses that are never a Forge, as (host, port): nobody may make us talk to them.
 OWN_SERVICES = [
     (_database.get("HOST") or "localhost", int(_database.get("PORT") or 5432)),

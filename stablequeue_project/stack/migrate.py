@@ -20,9 +20,9 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from events import locks
 from stablequeue_project.stack.processes import SETTINGS_UNUSABLE
 
-_LOCK = 0x5351_0003
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
@@ -64,11 +64,11 @@ def _insist(step: Callable[[], None]) -> None:
 
 def _migrate_alone() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_advisory_lock(%s)", [locks.MIGRATION])
         try:
             call_command("migrate", interactive=False, verbosity=1)
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [locks.MIGRATION])
 
 
 def _wait_for_another() -> None:

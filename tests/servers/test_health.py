@@ -105,3 +105,14 @@ def test_a_probe_of_a_removed_server_is_a_no_op(forge: StandIn, server: Server) 
     probe_server.run(0)
 
     assert forge.requests == []
+
+
+@pytest.mark.parametrize("in_container", [True, False])
+def test_inside_a_container_127_0_0_1_is_explained(settings, in_container: bool) -> None:
+    settings.IN_CONTAINER = in_container
+    with ForgeSimulator() as simulator:
+        server = add_server(alias="Laptop", address=parse_url(simulator.url))
+
+    verdict = probe(server)
+
+    assert ("host.docker.internal" in verdict.reason) is in_container
