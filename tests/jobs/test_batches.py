@@ -113,7 +113,7 @@ def test_the_jobs_of_a_batch_run_in_its_order(submit, server):
     told = submit(prompts=["a", "b", "c", "d", "e"]).json()["jobs"]
 
     turns = []
-    while choices := scheduling.next_choices():
+    while choices := scheduling.next_turn().choices:
         turns.append(str(choices[0].job_id))
         lifecycle.cancel(job_id=choices[0].job_id)
 
