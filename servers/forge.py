@@ -250,6 +250,8 @@ class ForgeClient:
                 self._post, post, kind, {**payload, "force_task_id": task_id}
             )
             look: Future[Progress | None] | None = None
+            # At first there is nothing to see.
+            wait((answer,), timeout=watch.interval)
             while not answer.done():
                 round_ends = time.monotonic() + watch.interval
                 look = look or threads.submit(watch.look)
