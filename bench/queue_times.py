@@ -70,7 +70,7 @@ def makespan(stack: Stack, *, quick: bool) -> list[Row]:
     """From the first submit to the last picture drawn, over several servers."""
     aliases = [f"Span-{number}" for number in range(_SERVERS)]
     forges = stack.add_forges(*aliases, seconds=_SHORT_GENERATION)
-    count = 24 if quick else 100
+    count = 20 if quick else 100
     began = time.time()
     for number in range(count):
         stack.api.submit(forges[number % _SERVERS].alias)

@@ -59,9 +59,8 @@ class Stack:
             "POST", "/api/v1/servers", {"alias": alias, "host": ports.LOOPBACK, "port": port}
         )
 
-    def add_absent_forge(self, alias: str) -> None:
-        """Add a server that is switched off; return once that was noticed."""
-        self.add_server(alias, ports.free_port())
+    def wait_until_away(self, alias: str) -> None:
+        """Return once a server that is switched off was noticed to be so."""
         self.clock.wait_until(
             lambda: self.api.health(alias) not in ("online", "unknown"), f"{alias} away"
         )

@@ -10,6 +10,7 @@ from bench.bare import tables
 from bench.load import Load, Senders
 from bench.report import Row
 from bench.stack import Stack
+from stablequeue_project.stack import ports
 
 _CLIENTS = (1, 8, 32)
 
@@ -17,12 +18,13 @@ _CLIENTS = (1, 8, 32)
 def submits(stack: Stack, *, quick: bool) -> list[Row]:
     """Accepting only: the server is away, so nothing is drawn meanwhile."""
     alias = "Away"
-    stack.add_absent_forge(alias)
+    stack.add_server(alias, ports.free_port())
     with stack.database() as database:
         database.execute(tables.CREATE)
-    seconds = 1.0 if quick else 4.0
+    seconds = 0.7 if quick else 4.0
     rows = []
     with contextlib.closing(stack.start_bare_view()) as bare, contextlib.closing(Senders()) as all_:
+        stack.wait_until_away(alias)
         for clients in _CLIENTS:
             ours = all_.send(_load(stack.api, alias, clients, seconds))
             theirs = all_.send(_load(bare, alias, clients, seconds))

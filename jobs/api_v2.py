@@ -81,6 +81,9 @@ class BulkV2Serializer(Dialect, BulkSerializer):
         return attrs
 
 
+_GENERATE, _BULK = GenerateV2Serializer(), BulkV2Serializer()
+
+
 class GenerateV2View(APIView):
     """POST /api/v2/generate: accept a job, and say when its turn will be."""
 
@@ -88,9 +91,7 @@ class GenerateV2View(APIView):
 
     @idempotent()
     def post(self, request: Request) -> Response:
-        body = GenerateV2Serializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        asked = body.validated_data
+        asked = _GENERATE.run_validation(request.data)
         job = intake.submit_one(asked, key=key_of(request))
         return Response(
             {
@@ -114,9 +115,7 @@ class BulkV2View(APIView):
 
     @idempotent()
     def post(self, request: Request) -> Response:
-        body = BulkV2Serializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        asked = body.validated_data
+        asked = _BULK.run_validation(request.data)
         submitted = intake.submit_batch(asked, key=key_of(request))
         more = {"app_type": asked["app_type"], "warnings": asked["warnings"]}
         return Response(

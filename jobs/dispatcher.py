@@ -8,11 +8,13 @@ second one, standing by, takes over.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
 import threading
 import time
+from enum import Enum
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -21,11 +23,26 @@ from events import locks, log
 from jobs import presence, scheduling
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
-from jobs.post import Post
+from jobs.post import Message, Post
 from jobs.rescue import Rescuer, waiting_for_a_worker
 from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
+
+
+BREATH = 0.005
+"""Seconds of rest after a look that found nothing to admit."""
+
+
+class News(Enum):
+    """What the last notices were about."""
+
+    #: Jobs only: of no interest while every slot is taken.
+    JOBS = "jobs"
+    #: A slot was given back.
+    SLOTS = "slots"
+    #: A server, or simply time has passed.
+    EVERYTHING = "everything"
 
 
 class Dispatcher:
@@ -36,6 +53,7 @@ class Dispatcher:
         self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         self._post = Post()
         self._probed_at: dict[int, float] = {}
+        self._has_idle_slot = True
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
 
     def stop(self) -> None:
@@ -58,17 +76,18 @@ class Dispatcher:
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {log.CHANNEL}")
         next_tick = time.monotonic()
-        server_changed = True
+        news = News.EVERYTHING
         while not self._stopping.is_set():
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + settings.DISPATCHER_TICK
                 self._tick()
-                server_changed = True
-            if server_changed:
+                news = News.EVERYTHING
+            if news is News.EVERYTHING:
                 _open_slots()
                 self._probe()
-            self._admit()
-            server_changed = _wait_for_notice(next_tick - time.monotonic())
+            if news is not News.JOBS or self._has_idle_slot:
+                self._admit()
+            news = _wait_for_news(next_tick - time.monotonic())
         presence.forget(name=self._name)
 
     def _tick(self) -> None:
@@ -76,15 +95,22 @@ class Dispatcher:
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
         presence.forget_the_dead()
         self._rescuer.look()
-        self._post.redeliver(waiting_for_a_worker())
+        self._post.redeliver(map(Message.about, waiting_for_a_worker()))
 
     def _admit(self) -> None:
-        for choice in scheduling.next_choices():
-            admit(job_id=choice.job_id, server_id=choice.server_id)
-            # None if the job was cancelled meanwhile, or another one has the slot.
-            slot = Slot.objects.select_related("server").filter(job=choice.job_id).first()
-            if slot is not None:
-                self._post.deliver(slot)
+        turn = scheduling.next_turn()
+        self._has_idle_slot = turn.has_idle_slot
+        for choice in turn.choices:
+            job_id, queue = choice.job_id, choice.queue_name
+            attempt = admit(
+                job_id=job_id, last_attempt=choice.last_attempt, server_id=choice.server_id
+            )
+            # None if the job was cancelled meanwhile.
+            if attempt is not None:
+                self._post.deliver(Message.to_run(job_id=job_id, attempt=attempt, queue=queue))
+        if not turn.choices:
+            # A burst of submits is one look, not hundreds.
+            self._stopping.wait(BREATH)
 
     def _probe(self) -> None:
         """Have servers looked at: those in trouble often, the others now and then."""
@@ -119,12 +145,13 @@ def _open_slots() -> None:
     Slot.objects.bulk_create((Slot(server=server) for server in without), ignore_conflicts=True)
 
 
-def _wait_for_notice(seconds: float) -> bool:
-    """Sleep until something was committed that may matter, or `seconds` have passed.
-
-    Returns whether it was about a server itself.
-    """
+def _wait_for_news(seconds: float) -> News:
+    """Sleep until something was committed that may matter, or `seconds` have passed."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
         notices = list(connection.connection.notifies(timeout=max(seconds, 0), stop_after=1))
-    return any('"kind": "server.' in notice.payload for notice in notices)
+        notices += connection.connection.notifies(timeout=0)
+    kinds = {json.loads(notice.payload)["kind"] for notice in notices}
+    if any(kind.startswith("server.") for kind in kinds):
+        return News.EVERYTHING
+    return News.SLOTS if "slot.freed" in kinds else News.JOBS

@@ -136,7 +136,7 @@ def _own_errors(operation: Part) -> Iterator[str]:
         for answer in operation["responses"].values()
         if "$ref" in answer
         for code in answer["$ref"].rsplit("/", 1)[1].split(".")
-        if code not in _SHARED
+        if code in CODES and code not in _SHARED
     ]
     if codes:
         links = ", ".join(f"[`{code}`](#{code.lower()})" for code in codes)

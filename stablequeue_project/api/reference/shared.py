@@ -133,6 +133,12 @@ _RETRY_AFTER = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 
 _REFERENCE = "#/components/responses/"
 
+_TOO_LONG = "AddressTooLong"
+_FROM_THE_WEB_SERVER: Schema = {
+    "description": "The address is longer than 8 KiB. The web server says so, before StableQueue.",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
+
 COMPONENTS: Schema = {
     "schemas": _SCHEMAS,
     "securitySchemes": SECURITY_SCHEMES,
@@ -148,7 +154,7 @@ def error_answers(codes: tuple[str, ...]) -> dict[str, Schema]:
     return {
         str(status): {"$ref": _REFERENCE + ".".join(of_status[status])}
         for status in sorted(of_status)
-    }
+    } | {"414": {"$ref": _REFERENCE + _TOO_LONG}}
 
 
 def answers_referred_to(paths: Schema) -> Schema:
@@ -160,7 +166,8 @@ def answers_referred_to(paths: Schema) -> Schema:
         for answer in operation["responses"].values()
         if "$ref" in answer
     }
-    return {name: _error_answer(name.split(".")) for name in sorted(names)}
+    named = {name: _error_answer(name.split(".")) for name in sorted(names - {_TOO_LONG})}
+    return {**named, _TOO_LONG: _FROM_THE_WEB_SERVER}
 
 
 def _error_answer(codes: list[str]) -> Schema:
