@@ -281,7 +281,7 @@ def cancel(*, job_id: UUID) -> Job:
         job = _locked(job_id)
         if job.status in Job.ENDED:
             raise JobOperationInvalid("cancelled", job.status)
-        _cancel({job.id: job.attempt})
+        log.record(_cancel({job.id: job.attempt}))
         _tell("job", job.id, "job.cancelled", attempt=job.attempt)
     return Job.objects.with_everything_shown().get(id=job_id)
 
@@ -295,7 +295,7 @@ def cancel_batch(*, batch_id: UUID) -> int:
         alive = Job.objects.filter(batch=batch_id).exclude(status__in=Job.ENDED)
         locked = alive.select_for_update().order_by("id")
         attempts = dict(locked.values_list("id", "attempt"))
-        _cancel(attempts)
+        log.record(_cancel(attempts))
         _tell("batch", batch_id, "batch.cancelled", jobs=len(attempts))
     return len(attempts)
 
@@ -307,12 +307,12 @@ def delete(*, job_id: UUID) -> None:
     """
     with transaction.atomic():
         job = _locked(job_id)
-        if job.status not in Job.ENDED:
-            _cancel({job.id: job.attempt})
+        changes = [] if job.status in Job.ENDED else _cancel({job.id: job.attempt})
         slots.detach([job_id])
         names = list(job.images.values_list("name", flat=True))
         job.delete()
-        _record("job.deleted", job_id, status=None)
+        log.record([*changes, log.Change("job.deleted", "job", str(job_id), {"status": None})])
+        _tell("job", job_id, "job.deleted")
     images.remove(names)
 
 
@@ -327,8 +327,8 @@ def _locked(job_id: UUID) -> Job:
     return job
 
 
-def _cancel(attempts: Mapping[UUID, int]) -> None:
-    """End jobs, named with their attempts, whose rows are locked."""
+def _cancel(attempts: Mapping[UUID, int]) -> list[log.Change]:
+    """End jobs, named with their attempts, whose rows are locked; returns what to record."""
     Job.objects.filter(id__in=attempts).update(
         status=Job.Status.CANCELLED,
         result={"cancelled": True, "message": "Job cancelled by user"},
@@ -336,14 +336,10 @@ def _cancel(attempts: Mapping[UUID, int]) -> None:
         updated_at=Now(),
     )
     slots.detach(attempts)
-    log.record(
-        [
-            log.Change(
-                "job.cancelled", "job", str(job_id), {"status": "cancelled", "attempt": attempt}
-            )
-            for job_id, attempt in attempts.items()
-        ]
-    )
+    return [
+        log.Change("job.cancelled", "job", str(job_id), {"status": "cancelled", "attempt": attempt})
+        for job_id, attempt in attempts.items()
+    ]
 
 
 def _fail(job_id: UUID, attempt: int, code: str, message: str) -> bool:
