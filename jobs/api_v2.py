@@ -19,7 +19,7 @@ from events.timestamps import utc_millis
 from jobs import infotext, intake
 from jobs.api import JobCancelView, JobListView, JobStatusView, JobView, accepted, key_of
 from jobs.infotext_parameters import to_parameters
-from jobs.parameters import MAX_UNKNOWN_TEXT, Text
+from jobs.parameters import MAX_UNKNOWN_TEXT, ParametersSerializer, Text
 from jobs.scheduling import queue_position
 from jobs.serializers import (
     BulkSerializer,
@@ -59,6 +59,14 @@ class Dialect(serializers.Serializer[Any]):
 
 class GenerateV2Serializer(Dialect, GenerateSerializer):
     """The body of POST /api/v2/generate."""
+
+    generation_params = ParametersSerializer(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "generation_params" not in attrs:
+            sentence = "Give parameters, or an infotext in generation_info_raw."
+            raise serializers.ValidationError({"generation_params": [sentence]})
+        return attrs
 
 
 class BulkV2Serializer(Dialect, BulkSerializer):

@@ -23,7 +23,7 @@ from events import locks, log
 from jobs import presence, scheduling
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
-from jobs.post import Post
+from jobs.post import Message, Post
 from jobs.rescue import Rescuer, waiting_for_a_worker
 from servers.models import Health, Server
 
@@ -95,17 +95,19 @@ class Dispatcher:
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
         presence.forget_the_dead()
         self._rescuer.look()
-        self._post.redeliver(waiting_for_a_worker())
+        self._post.redeliver(map(Message.about, waiting_for_a_worker()))
 
     def _admit(self) -> None:
         turn = scheduling.next_turn()
         self._has_idle_slot = turn.has_idle_slot
         for choice in turn.choices:
-            admit(job_id=choice.job_id, server_id=choice.server_id)
-            # None if the job was cancelled meanwhile, or another one has the slot.
-            slot = Slot.objects.select_related("server").filter(job=choice.job_id).first()
-            if slot is not None:
-                self._post.deliver(slot)
+            job_id, queue = choice.job_id, choice.queue_name
+            attempt = admit(
+                job_id=job_id, last_attempt=choice.last_attempt, server_id=choice.server_id
+            )
+            # None if the job was cancelled meanwhile.
+            if attempt is not None:
+                self._post.deliver(Message.to_run(job_id=job_id, attempt=attempt, queue=queue))
         if not turn.choices:
             # A burst of submits is one look, not hundreds.
             self._stopping.wait(BREATH)

@@ -128,36 +128,38 @@ def submit_many(
     return batch, ids
 
 
-def admit(*, job_id: UUID, server_id: int) -> int | None:
-    """Promise the free slot of a server to a waiting job; begins a new attempt.
+def admit(*, job_id: UUID, last_attempt: int, server_id: int) -> int | None:
+    """Promise the free slot of a server to a waiting job; begins the next attempt.
 
     Returns the attempt's number, or None when the job or the slot is no longer there.
     """
+    attempt = last_attempt + 1
+    # Names our generation to Forge; random, since a restored backup counts attempts anew.
+    task_id = f"{job_id}-{attempt}-{secrets.token_hex(4)}"
     with unsynced():
-        job = Job.objects.select_for_update().pending().filter(id=job_id).first()
-        if job is None:
+        waiting = Job.objects.pending().filter(id=job_id, attempt=last_attempt)
+        if not waiting.update(attempt=attempt, task_id=task_id):
             return None
-        attempt = job.attempt + 1
-        # Names our generation to Forge; random, since a restored backup counts attempts anew.
-        task_id = f"{job_id}-{attempt}-{secrets.token_hex(4)}"
         if not slots.admit(server_id=server_id, job_id=job_id, attempt=attempt, task_id=task_id):
+            transaction.set_rollback(True)
             return None
-        Job.objects.filter(id=job_id).update(attempt=attempt)
     return attempt
 
 
 def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | None:
     """Begin to work on an admitted attempt. None when it is not, or no longer, there to take."""
     with unsynced():
-        if not _change(Job.objects.pending(), job_id, attempt, status=Job.Status.PROCESSING):
+        waiting = Job.objects.pending().select_related("server").select_for_update(of=["self"])
+        job = waiting.filter(id=job_id, attempt=attempt).first()
+        if job is None:
             return None
-        lease = slots.claim(job_id=job_id, attempt=attempt, worker=worker)
-        if lease is None:
-            transaction.set_rollback(True)
+        lease = Lease(job.server_id, job.task_id, attempt)
+        if not slots.claim(lease, worker=worker):
             return None
-        Job.objects.filter(id=job_id).update(task_id=lease.task_id, not_before=None)
+        claimed = {"status": Job.Status.PROCESSING, "not_before": None}
+        _change(Job.objects.pending(), job_id, attempt, **claimed)
         _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
-    return Job.objects.select_related("server").get(id=job_id), lease
+    return job, lease
 
 
 def complete(
@@ -172,7 +174,7 @@ def complete(
     names = [picture.name for picture in pictures]
     with transaction.atomic():
         mine = Job.objects.select_for_update().processing().filter(id=job.id, attempt=attempt)
-        if not mine.exists():
+        if mine.first() is None:
             return False
         images.publish(pictures)
         try:

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 import redis
 from celery import current_app
@@ -19,6 +22,30 @@ logger = logging.getLogger(__name__)
 CHORES = "chores"
 
 
+@dataclass(frozen=True)
+class Message:
+    """What a worker is told. `name` is the Celery task's id."""
+
+    name: str
+    task: str
+    args: tuple[str | int, ...]
+    queue: str
+
+    @classmethod
+    def to_run(cls, *, job_id: UUID, attempt: int, queue: str) -> Message:
+        """Begin an attempt of a job. Named after both, as our pages and Flower name it."""
+        return cls(f"{job_id}:{attempt}", "jobs.run", (str(job_id), attempt), queue)
+
+    @classmethod
+    def about(cls, slot: Slot) -> Message:
+        """What a slot waits for: to run the job it was promised to, else to be recovered."""
+        queue, attempt = slot.server.queue_name, slot.attempt
+        if slot.state == Slot.State.ADMITTED and slot.job_id is not None:
+            return cls.to_run(job_id=slot.job_id, attempt=attempt, queue=queue)
+        name = f"{slot.job_id or slot.task_id}:{attempt}"
+        return cls(name, "jobs.recover", (slot.server_id, attempt), queue)
+
+
 class Post:
     """The dispatcher's way to the broker, with a memory of what was sent when."""
 
@@ -29,46 +56,34 @@ class Post:
             settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2
         )
 
-    def deliver(self, slot: Slot) -> bool:
-        """Send the message of a slot that no worker has taken up yet.
-
-        A promised slot runs its job; any other is to be recovered. The task is named
-        after job and attempt, so that Flower and our pages speak of the same thing.
-        """
-        name = f"{slot.job_id or slot.task_id}:{slot.attempt}"
-        if slot.state == Slot.State.ADMITTED:
-            sent = self._send("jobs.run", [str(slot.job_id), slot.attempt], slot, name)
-        else:
-            sent = self._send("jobs.recover", [slot.server_id, slot.attempt], slot, name)
+    def deliver(self, message: Message) -> bool:
+        """Send a message. False if the broker cannot be reached: it is sent again later."""
+        sent = self._publish(message.task, message.args, message.queue, message.name)
         if sent:
-            self._sent_at[name] = time.monotonic()
+            self._sent_at[message.name] = time.monotonic()
         return sent
 
-    def redeliver(self, waiting: list[Slot]) -> None:
+    def redeliver(self, waiting: Iterable[Message]) -> None:
         """Send again what was sent long ago, or never, and lies in no queue."""
-        names = {f"{slot.job_id or slot.task_id}:{slot.attempt}": slot for slot in waiting}
-        self._sent_at = {name: at for name, at in self._sent_at.items() if name in names}
-        for name, slot in names.items():
-            sent_at = self._sent_at.get(name)
+        messages = {message.name: message for message in waiting}
+        self._sent_at = {name: at for name, at in self._sent_at.items() if name in messages}
+        for message in messages.values():
+            sent_at = self._sent_at.get(message.name)
             if sent_at is not None and time.monotonic() - sent_at < settings.RESEND_AFTER:
                 continue
-            if self._lies_in_queue(slot) or not self.deliver(slot):
-                continue
-            logger.info("message %s sent %s", name, "again" if sent_at else "")
+            if not self._is_full(message.queue) and self.deliver(message):
+                logger.info("message %s is on its way again", message.name)
 
     def probe(self, server_id: int) -> bool:
         """Have a server's health looked at."""
         return self._publish(
-            "servers.probe", [server_id], CHORES, None, expires=settings.PROBE_HEALTHY_EVERY
+            "servers.probe", (server_id,), CHORES, None, expires=settings.PROBE_HEALTHY_EVERY
         )
-
-    def _send(self, task: str, args: list[object], slot: Slot, name: str) -> bool:
-        return self._publish(task, args, slot.server.queue_name, name)
 
     def _publish(
         self,
         task: str,
-        args: list[object],
+        args: Sequence[object],
         queue: str,
         name: str | None,
         expires: float | None = None,
@@ -93,9 +108,9 @@ class Post:
         self._broker_is_down = False
         return True
 
-    def _lies_in_queue(self, slot: Slot) -> bool:
-        """Whether the server's queue holds a message already, for a worker yet to come."""
+    def _is_full(self, queue: str) -> bool:
+        """Whether the queue holds a message already, for a worker yet to come."""
         try:
-            return bool(self._redis.llen(slot.server.queue_name))
+            return bool(self._redis.llen(queue))
         except redis.RedisError:
             return False

@@ -65,7 +65,6 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
             slots.free(lease)
             return Gone()
         generation = _draw(client, job, lease, body)
-        insist(lambda: slots.free(lease))
         return _judge(job, checkpoint, generation) or _save(job, generation, warnings)
     except ForgeError as error:
         _note_health(job.server, error)
@@ -124,13 +123,18 @@ def _prepare(
 
 
 def _draw(client: ForgeClient, job: Job, lease: Lease, body: dict[str, Any]) -> Generation:
-    """Have Forge draw, beating the slot and watching for a cancel at every poll."""
+    """Have Forge draw, beating the slot and watching for a cancel at every poll.
+
+    The slot is given back the moment Forge has answered: the next job need not wait until
+    the pictures are unpacked and saved.
+    """
     return client.generate(
         cast(Kind, job.kind),
         body,
         lease.task_id,
         expected_images=payload.image_count(job.parameters),
         on_progress=_Beat(lease),
+        on_answer=lambda: insist(lambda: slots.free(lease)),
     )
 
 

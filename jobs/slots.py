@@ -51,13 +51,10 @@ def admit(*, server_id: int, job_id: UUID, attempt: int, task_id: str) -> bool:
     )
 
 
-def claim(*, job_id: UUID, attempt: int, worker: str) -> Lease | None:
-    """Take up the slot promised to this attempt. None if it was already, or is no longer."""
-    slot = Slot.objects.filter(job_id=job_id, attempt=attempt, state=Slot.State.ADMITTED)
-    if not slot.update(state=Slot.State.CLAIMED, worker=worker, beat=1, phase="sending"):
-        return None
-    server_id, task_id = Slot.objects.values_list("server_id", "task_id").get(job_id=job_id)
-    return Lease(server_id, task_id, attempt)
+def claim(lease: Lease, *, worker: str) -> bool:
+    """Take up the slot promised to this lease. False if it was already, or is no longer."""
+    promised = _held(lease).filter(state=Slot.State.ADMITTED)
+    return bool(promised.update(state=Slot.State.CLAIMED, worker=worker, beat=1, phase="sending"))
 
 
 def mark_sent(lease: Lease) -> bool:

@@ -227,6 +227,7 @@ class ForgeClient:
         *,
         expected_images: int,
         on_progress: Callable[[Progress | None], bool],
+        on_answer: Callable[[], object] = lambda: None,
         preview: bool = True,
     ) -> Generation:
         """Draw, and follow the drawing until Forge answers.
@@ -235,18 +236,22 @@ class ForgeClient:
         the polls, and returns True to stop. Then our task is interrupted as soon as, and only
         while, it is the one that runs; the answer is still awaited, since the GPU is busy
         until then. What `on_progress` raises ends the wait and closes the connection, which
-        does not stop Forge.
+        does not stop Forge. `on_answer` is called as soon as the GPU is done with us, before
+        the pictures are unpacked.
 
         Raises ForgeError. A poll that fails is never an error.
         """
         post = self._line()
         watch = _Watch(self, task_id, preview=preview)
-        threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="forge")
+        # The post, the polls, and the look back, which must not wait for a poll that hangs.
+        threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="forge")
         try:
             answer: Future[Reply] = threads.submit(
                 self._post, post, kind, {**payload, "force_task_id": task_id}
             )
             look: Future[Progress | None] | None = None
+            # At first there is nothing to see.
+            wait((answer,), timeout=watch.interval)
             while not answer.done():
                 round_ends = time.monotonic() + watch.interval
                 look = look or threads.submit(watch.look)
@@ -262,7 +267,9 @@ class ForgeClient:
                 else:
                     wait((answer,), timeout=max(0.0, round_ends - time.monotonic()))
             reply = answer.result()
-            watch.look_back()
+            look_back = threads.submit(watch.look_back)
+            on_answer()
+            look_back.result()
         finally:
             post.cut()
             threads.shutdown(wait=False, cancel_futures=True)

@@ -26,10 +26,16 @@ def make_job(server: Server | None = None, **parameters: Any) -> Job:
     return lifecycle.submit(server=server, kind="txt2img", parameters=parameters, seed=1)
 
 
+def admit(job: Job) -> int | None:
+    """Promise the job its server's slot, as the dispatcher does."""
+    job.refresh_from_db(fields=["attempt"])
+    return lifecycle.admit(job_id=job.id, last_attempt=job.attempt, server_id=job.server_id)
+
+
 def make_claimed(job: Job | None = None, worker: str = "w1") -> tuple[Job, Lease]:
     """A job that a worker has just begun to work on."""
     job = job or make_job()
-    attempt = lifecycle.admit(job_id=job.id, server_id=job.server_id)
+    attempt = admit(job)
     assert attempt is not None
     claimed = lifecycle.claim(job_id=job.id, attempt=attempt, worker=worker)
     assert claimed is not None

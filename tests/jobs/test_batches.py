@@ -22,7 +22,7 @@ from jobs.errors import BatchNotFound, JobOperationInvalid
 from jobs.lifecycle import Draft
 from jobs.models import Batch, Input, Job, Slot
 from tests.callers import key_headers, send_json
-from tests.factories import make_claimed, make_job, make_server
+from tests.factories import admit, make_claimed, make_job, make_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -340,7 +340,7 @@ def test_cancelling_again_finds_nothing_to_do(call, server):
 
 def test_a_slot_that_was_only_promised_is_free_at_once(server):
     batch, jobs = make_batch(server)
-    lifecycle.admit(job_id=jobs[0].id, server_id=server.id)
+    admit(jobs[0])
 
     lifecycle.cancel_batch(batch_id=batch.id)
 

@@ -31,17 +31,17 @@ def axes(draw):
     return groups
 
 
+def size(plan):
+    return (len(plan.prompts) or 1) * math.prod(map(len, plan.axes)) * plan.copies
+
+
 plans = st.builds(
     Plan,
     prompts=st.lists(st.text(min_size=1), max_size=3, unique=True),
     axes=axes(),
     copies=st.integers(1, 3),
     seed_variation=st.sampled_from(["random", "incremental"]),
-)
-
-
-def size(plan):
-    return (len(plan.prompts) or 1) * math.prod(map(len, plan.axes)) * plan.copies
+).filter(lambda plan: size(plan) <= MAX_JOBS)
 
 
 def told(variants, *names):

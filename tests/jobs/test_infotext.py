@@ -6,7 +6,6 @@ import sys
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from jobs import infotext
@@ -307,7 +306,6 @@ def test_work_grows_with_the_length_and_no_faster(hostile):
 
 # --- what is written reads the same --------------------------------------------------
 
-untimed = hypothesis_settings(deadline=None)
 
 characters = st.characters(codec="utf-8", exclude_characters="\0\r")
 pieces = st.sampled_from(
@@ -350,13 +348,11 @@ settings = st.builds(
 infotexts = st.builds(Infotext, prompts, negative_prompts, settings)
 
 
-@untimed
 @given(infotexts)
 def test_what_is_written_reads_the_same(written):
     assert parse(render(written)) == written
 
 
-@untimed
 @given(
     st.builds(
         Infotext,
@@ -381,7 +377,6 @@ def test_a_look_alike_at_the_end_of_the_prompt_stays_there():
     assert parse(render(written)) == written
 
 
-@untimed
 @given(st.text() | prose)
 def test_any_text_can_be_parsed_and_what_it_gave_is_stable(text):
     read = parse(text)

@@ -12,7 +12,7 @@ from jobs.infotext import Infotext, parse, render
 from jobs.infotext_fields import FIELDS, HIRES_FIELDS, OVERRIDES, SIZES, Name, Real, Truth, Whole
 from jobs.infotext_parameters import from_parameters, to_parameters
 from jobs.parameters import ParametersSerializer
-from tests.jobs.test_infotext import FORGE, RANDOMIZER, prose, untimed
+from tests.jobs.test_infotext import FORGE, RANDOMIZER, prose
 
 
 def read(**settings):
@@ -286,7 +286,6 @@ values = numbers.map(str) | sizes | prose | st.sampled_from(["True", "None", "de
 settings = st.dictionaries(st.sampled_from(LABELS), values, max_size=12)
 
 
-@untimed
 @given(st.builds(Infotext, prose.map(str.strip), prose.map(str.strip), settings))
 def test_whatever_is_read_passes_as_a_request_when_it_has_a_prompt(infotext):
     found = to_parameters(parse(render(infotext))).parameters
@@ -297,7 +296,6 @@ def test_whatever_is_read_passes_as_a_request_when_it_has_a_prompt(infotext):
     assert payload.build(found, seed=1, read_input=str)
 
 
-@untimed
 @given(st.text())
 def test_any_text_can_be_read(text):
     found = to_parameters(parse(text)).parameters
@@ -372,7 +370,6 @@ def some(*fields, **always):
 plain = [field for field in OVERRIDES if isinstance(field.kind, Whole | Real)]
 
 
-@untimed
 @given(
     some(*FIELDS, steps=st.integers(1, 1000), width=st.just(512), height=st.just(768)),
     some(*HIRES_FIELDS, hr_scale=st.just(2.0), denoising_strength=st.just(0.5)) | st.just({}),

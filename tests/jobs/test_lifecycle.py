@@ -10,7 +10,7 @@ from events.models import Event
 from jobs import backoff, images, lifecycle, slots
 from jobs.errors import JobNotFound, JobOperationInvalid
 from jobs.models import Image, Job, Slot
-from tests.factories import make_claimed, make_job, make_server
+from tests.factories import admit, make_claimed, make_job, make_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,15 +64,15 @@ def test_a_slot_is_promised_to_one_job_at_a_time():
     server = make_server()
     first, second = make_job(server), make_job(server)
 
-    assert lifecycle.admit(job_id=first.id, server_id=server.id) == 1
-    assert lifecycle.admit(job_id=second.id, server_id=server.id) is None
+    assert admit(first) == 1
+    assert admit(second) is None
     second.refresh_from_db()
     assert second.attempt == 0
 
 
 def test_an_admitted_attempt_is_claimed_once():
     job = make_job()
-    attempt = lifecycle.admit(job_id=job.id, server_id=job.server_id)
+    attempt = admit(job)
 
     assert attempt == 1
 
@@ -88,7 +88,7 @@ def test_a_message_of_an_older_attempt_claims_nothing():
     job, _ = make_claimed()
     lifecycle.release(job_id=job.id, attempt=1, code="X", message="x")
     Slot.objects.update(state="free", task_id="")
-    lifecycle.admit(job_id=job.id, server_id=job.server_id)
+    admit(job)
 
     assert lifecycle.claim(job_id=job.id, attempt=1, worker="late") is None
     assert lifecycle.claim(job_id=job.id, attempt=2, worker="w") is not None
@@ -96,7 +96,7 @@ def test_a_message_of_an_older_attempt_claims_nothing():
 
 def test_a_cancelled_waiting_job_gives_its_promised_slot_back():
     job = make_job()
-    lifecycle.admit(job_id=job.id, server_id=job.server_id)
+    admit(job)
 
     cancelled = lifecycle.cancel(job_id=job.id)
 

@@ -10,7 +10,7 @@ from jobs import images, lifecycle, slots
 from jobs.errors import JobError
 from jobs.models import Job, Slot
 from jobs.slots import Lease
-from tests.factories import make_job, make_server
+from tests.factories import admit, make_job, make_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ class Story:
             verb()
 
     def admit(self):
-        if attempt := lifecycle.admit(job_id=self.job.id, server_id=self.job.server_id):
+        if attempt := admit(self.job):
             self.attempts.append(attempt)
 
     def claim(self):

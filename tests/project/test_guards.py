@@ -212,7 +212,7 @@ def test_an_allowed_origin_can_read_what_is_left_of_its_rate(local_tool, new_key
 
     exposed = answer["Access-Control-Expose-Headers"].split(", ")
     assert answer["RateLimit-Remaining"] == "59"
-    assert set(exposed) == {*HEADERS, "Retry-After"}
+    assert set(exposed) == {*HEADERS, "Retry-After", "Idempotent-Replay"}
 
 
 def test_a_foreign_origin_is_shown_nothing_whatever_key_it_holds(local_tool, new_key):

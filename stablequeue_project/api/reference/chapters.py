@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from stablequeue_project.api.reference.batches import BATCHES
 from stablequeue_project.api.reference.catalogue import CATALOGUE
+from stablequeue_project.api.reference.dialect import DIALECT
 from stablequeue_project.api.reference.jobs import JOBS
 from stablequeue_project.api.reference.keys import KEYS
 from stablequeue_project.api.reference.operation import Operation
 from stablequeue_project.api.reference.servers import SERVERS
 
-CHAPTERS = (JOBS, SERVERS, CATALOGUE, KEYS)
+CHAPTERS = (JOBS, BATCHES, SERVERS, CATALOGUE, KEYS, DIALECT)
 
 OPERATIONS: dict[str, Operation] = {
     at: operation for chapter in CHAPTERS for at, operation in chapter.operations.items()

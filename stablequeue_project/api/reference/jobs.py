@@ -10,6 +10,7 @@ from events.timestamps import UtcMillis
 from jobs.models import Job
 from jobs.serializers import GenerateSerializer, JobListQuery
 from stablequeue_project.api.reference.operation import Chapter, Operation
+from stablequeue_project.api.reference.shared import IDEMPOTENCY_KEY
 
 
 class AcceptedJob(serializers.Serializer[Any]):
@@ -60,6 +61,7 @@ class ShownJob(serializers.Serializer[Any]):
     eta_seconds = serializers.FloatField(allow_null=True)
     errors = FailedAttempt(many=True)  # type: ignore[assignment]  # a field, not the complaints
     source_info = serializers.CharField(allow_null=True)
+    batch_id = serializers.UUIDField(allow_null=True, help_text="Of the batch it belongs to.")
 
 
 class ShownJobs(serializers.Serializer[Any]):
@@ -84,6 +86,8 @@ class Done(serializers.Serializer[Any]):
 
 _ID = {"job_id": "/stablequeue_job_id"}
 
+ONE_CLIENT = {200: "The same, where `source_info` is `civitai_browser_plus`: it knows no 202."}
+
 JOBS = Chapter(
     "Jobs",
     "A job is one requested generation. It waits, is drawn by its server, and keeps its pictures.",
@@ -98,9 +102,11 @@ JOBS = Chapter(
             body=GenerateSerializer,
             status=202,
             answer=AcceptedJob,
+            more_answers=ONE_CLIENT,
             errors=("SERVER_NOT_FOUND",),
             example="generate",
             made=_ID,
+            headers=(IDEMPOTENCY_KEY,),
         ),
         "GET /api/v1/queue/jobs": Operation(
             id="list_jobs",

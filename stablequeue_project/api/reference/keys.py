@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from apikeys.serializers import ApiKeyChange, ApiKeyCreation, ApiKeyOutput
 from stablequeue_project.api.reference.operation import Chapter, Operation
+from stablequeue_project.api.reference.shared import IDEMPOTENCY_KEY
 
 
 class SetupState(serializers.Serializer[Any]):
@@ -80,9 +81,10 @@ KEYS = Chapter(
             body=ApiKeyCreation,
             status=201,
             answer=NewKeyAnswer,
-            errors=("API_KEY_SETUP_DONE",),
+            errors=("API_KEY_SETUP_DONE", "IDEMPOTENCY_SECRET_SHOWN"),
             example="setup",
             made=_ID,
+            headers=(IDEMPOTENCY_KEY,),
         ),
         "GET /api/v1/api-keys": Operation(
             id="list_keys",
@@ -99,8 +101,10 @@ KEYS = Chapter(
             body=ApiKeyCreation,
             status=201,
             answer=NewKeyAnswer,
+            errors=("IDEMPOTENCY_SECRET_SHOWN",),
             example="key-create",
             made=_ID,
+            headers=(IDEMPOTENCY_KEY,),
         ),
         "GET /api/v1/api-keys/{api_key_id}": Operation(
             id="read_key",

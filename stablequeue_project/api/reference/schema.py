@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from stablequeue_project.api.envelope import JSON
 from stablequeue_project.api.reference import field_types  # noqa: F401, registers itself
@@ -15,11 +15,15 @@ from stablequeue_project.api.reference.examples import example
 from stablequeue_project.api.reference.operation import Operation
 from stablequeue_project.api.reference.shared import (
     EVERYWHERE,
+    IDEMPOTENCY_KEY,
+    ON_A_REPETITION,
     ON_EVERY_ANSWER,
     PATH_PARAMETERS,
+    REQUEST_HEADERS,
     SECURITY,
     WITH_A_BODY,
     WITH_A_CHANGE,
+    WITH_AN_IDEMPOTENCY_KEY,
     error_answers,
 )
 
@@ -58,7 +62,12 @@ class DescribedSchema(AutoSchema):
         return list(SECURITY[access])
 
     def get_override_parameters(self) -> list[Any]:
-        return [self.described.query] if self.described.query else []
+        headers = [
+            OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description)
+            for name, (schema, description) in REQUEST_HEADERS.items()
+            if name in self.described.headers
+        ]
+        return [*headers, self.described.query] if self.described.query else headers
 
     def get_request_serializer(self) -> Any:
         return self.described.body
@@ -101,12 +110,15 @@ class DescribedSchema(AutoSchema):
             codes += WITH_A_CHANGE
         if described.body:
             codes += WITH_A_BODY
+        if IDEMPOTENCY_KEY in described.headers:
+            codes += WITH_AN_IDEMPOTENCY_KEY
         return {**answers, **error_answers(codes)}
 
     def _answer(self, answer: dict[str, Any]) -> dict[str, Any]:
         described = self.described
         answer["description"] = HTTPStatus(described.status).phrase
-        answer["headers"] = ON_EVERY_ANSWER
+        is_repeatable = IDEMPOTENCY_KEY in described.headers
+        answer["headers"] = ON_EVERY_ANSWER | (ON_A_REPETITION if is_repeatable else {})
         if described.media:
             picture = {"schema": {"type": "string", "format": "binary"}}
             answer["content"] = dict.fromkeys(described.media, picture)

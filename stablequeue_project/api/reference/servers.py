@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from servers.serializers import ServerInput, ServerSerializer
 from stablequeue_project.api.reference.operation import Chapter, Operation
+from stablequeue_project.api.reference.shared import IDEMPOTENCY_KEY
 
 
 class ChangedServer(ServerSerializer):
@@ -60,6 +61,7 @@ SERVERS = Chapter(
             errors=("SERVER_EXISTS", "SERVER_ALIAS_INVALID", "SERVER_ADDRESS_INVALID"),
             example="server-add",
             made={"alias": "/alias"},
+            headers=(IDEMPOTENCY_KEY,),
         ),
         "GET /api/v1/servers/{alias}": Operation(
             id="read_server",

@@ -6,6 +6,8 @@ from typing import Any
 
 from apikeys.page_cookie import NAME as PAGE_COOKIE
 from apikeys.rates import HEADERS as RATE_HEADERS
+from events import idempotency
+from events.idempotency import REPLAY_HEADER
 from stablequeue_project.api.codes import CODES
 from stablequeue_project.api.envelope import JSON, PROBLEM_JSON
 
@@ -15,6 +17,7 @@ _UUID: Schema = {"type": "string", "format": "uuid"}
 
 PATH_PARAMETERS: dict[str, tuple[Schema, str]] = {
     "job_id": (_UUID, "The id of a job."),
+    "batch_id": (_UUID, "The id of a batch."),
     "api_key_id": (_UUID, "The id of an API key; not the key itself."),
     "alias": ({"type": "string", "minLength": 1}, "The alias of a server."),
     "model_id": (
@@ -25,6 +28,16 @@ PATH_PARAMETERS: dict[str, tuple[Schema, str]] = {
     "sha256": ({"type": "string", "pattern": "^[0-9a-f]{64}$"}, "The SHA-256 of the picture."),
 }
 """The variable parts of addresses: their JSON Schema and what they are."""
+
+IDEMPOTENCY_KEY = idempotency.HEADER
+REQUEST_HEADERS: dict[str, tuple[Schema, str]] = {
+    IDEMPOTENCY_KEY: (
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
+        "Any text that names this request: a repeat with the same one is answered alike, and "
+        "makes nothing twice.",
+    ),
+}
+"""Headers that an operation may be asked with: their JSON Schema and what they are for."""
 
 _KEY: list[dict[str, list[str]]] = [{"ApiKey": [], "ApiSecret": []}, {"Bearer": []}]
 SECURITY: dict[str, list[dict[str, list[str]]]] = {
@@ -59,6 +72,8 @@ EVERYWHERE = (
 WITH_A_CHANGE = ("LENGTH_REQUIRED", "BODY_TOO_LARGE", "NOT_JSON")
 """Codes of requests that are no GET."""
 
+WITH_AN_IDEMPOTENCY_KEY = ("IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_MISMATCH")
+
 WITH_A_BODY = ("BROKEN_JSON", "VALIDATION_FAILED")
 
 _DETAILS: Schema = {
@@ -69,6 +84,7 @@ _DETAILS: Schema = {
         "additionalProperties": {"type": "array", "items": {"type": "string"}},
         "description": "The wrong fields, by their dotted path, and what is wrong with them.",
     },
+    "created_id": {"type": "string", "description": "What the repeated request had made."},
 }
 _SCHEMAS: Schema = {
     "Error": {
@@ -107,9 +123,11 @@ def _header(description: str, schema: Schema) -> Schema:
 _RATE = "The rate of the key; on answers to requests that show one."
 HEADERS: Schema = {
     **{name: _header(_RATE, {"type": "string"}) for name in RATE_HEADERS},
+    REPLAY_HEADER: _header("That this repeats an earlier answer.", {"const": "true"}),
     "Retry-After": _header("Seconds to wait.", {"type": "integer", "minimum": 0}),
 }
 
+ON_A_REPETITION = {REPLAY_HEADER: {"$ref": f"#/components/headers/{REPLAY_HEADER}"}}
 ON_EVERY_ANSWER = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS}
 _RETRY_AFTER = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
 
