@@ -11,7 +11,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
-worker_class = "gthread"
+worker_class = "stablequeue_project.web_worker.ImpatientWorker"
 workers = 2
 threads = 100
 worker_connections = 400
@@ -45,7 +45,9 @@ class ErrorsOnly(Logger):  # type: ignore[misc]
         self, resp: Any, req: Any, environ: dict[str, Any], request_time: datetime.timedelta
     ) -> None:
         """Log the request if it crashed. A 503 names a part that is away: not news each time."""
-        if resp.status_code >= 500 and resp.status_code != 503:
+        # Only the text is set in answers that gunicorn itself gives to what it can't read.
+        code = int(str(resp.status).split()[0])
+        if code >= 500 and code != 503:
             super().access(resp, req, environ, request_time)
 
 
