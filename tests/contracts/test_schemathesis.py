@@ -54,6 +54,7 @@ def test_every_answer_is_one_that_is_documented(running, windows, tmp_path):
         text=True,
     )
 
+    (tmp_path / "schemathesis.log").write_text(outcome.stdout)
     log = (tmp_path / "web.log").read_text()
     assert outcome.returncode == 0, f"{outcome.stdout[-20_000:]}\n{outcome.stderr}\n{log[-5_000:]}"
     assert "Traceback" not in log
