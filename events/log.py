@@ -53,7 +53,7 @@ def record(changes: Sequence[Change]) -> None:
         for change in changes
     ]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.EVENT_ORDER])
+        cursor.execute(_TAKE_THE_LOCK)
         cursor.execute(_RECORD, [json.dumps(rows), CHANNEL])
 
 
@@ -63,6 +63,10 @@ def announce(kind: str, subject_type: str, subject_id: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, notice])
 
+
+# Foreign keys are checked before, not at the commit: the check may have to wait for a row
+# that somebody holds who waits for this lock.
+_TAKE_THE_LOCK = f"SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_advisory_xact_lock({locks.EVENT_ORDER})"
 
 # One statement for any number of changes, as a batch of jobs brings a thousand at once.
 _RECORD = """

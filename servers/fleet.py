@@ -67,7 +67,7 @@ def add_server(
     try:
         with transaction.atomic():
             retired = Server.objects.exclude(retired_at=None).by_alias(alias)
-            server = retired.order_by("-retired_at").select_for_update().first()
+            server = retired.order_by("-retired_at").select_for_update(no_key=True).first()
             if server is None:
                 server = Server(queue_name=uuid.uuid4().hex)
             _name(server, alias)
@@ -153,7 +153,7 @@ def mark_health(
     at a server that is retired by now.
     """
     with transaction.atomic():
-        server = Server.objects.active().select_for_update().filter(pk=server_id).first()
+        server = Server.objects.active().select_for_update(no_key=True).filter(pk=server_id).first()
         if server is None or address not in (None, server.address):
             return
         changed = server.health != health
@@ -191,7 +191,7 @@ def _set_paused(server_id: int, is_paused: bool) -> Server:
 
 
 def _locked(server_id: int) -> Server:
-    server = Server.objects.active().select_for_update().filter(pk=server_id).first()
+    server = Server.objects.active().select_for_update(no_key=True).filter(pk=server_id).first()
     if server is None:
         raise ServerNotFound(f"#{server_id}")
     return server
