@@ -24,7 +24,9 @@ def running_stack(tmp_path_factory, own_redis):
 def stack(running_stack):
     """The stack that all stories share; each brings servers of its own."""
     running_stack.wait_until_ready()
-    return running_stack
+    yield running_stack
+    # Else their absence is watched, several times a second, until the whole suite ends.
+    running_stack.remove_servers()
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
         self.api = requests.Session()
+        self._aliases: list[str] = []
 
     def __enter__(self) -> Stack:
         self.start()
@@ -158,7 +159,13 @@ class Stack:
         body = {"alias": alias, "host": "127.0.0.1", "port": port, **more}
         answer = self.api.post(f"{self.url}/api/v1/servers", json=body, timeout=10)
         assert answer.status_code == 201, answer.text
+        self._aliases.append(alias)
         return alias
+
+    def remove_servers(self) -> None:
+        """Remove the servers that were added since the last time."""
+        while self._aliases:
+            self.api.delete(f"{self.url}/api/v1/servers/{self._aliases.pop()}", timeout=10)
 
     def generate(self, alias: str, **parameters: object) -> str:
         """Submit a job; returns its id."""
