@@ -22,7 +22,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -136,30 +136,62 @@ def admit(*, job_id: UUID, last_attempt: int, server_id: int) -> int | None:
     attempt = last_attempt + 1
     # Names our generation to Forge; random, since a restored backup counts attempts anew.
     task_id = f"{job_id}-{attempt}-{secrets.token_hex(4)}"
-    with unsynced():
-        waiting = Job.objects.pending().filter(id=job_id, attempt=last_attempt)
-        if not waiting.update(attempt=attempt, task_id=task_id):
-            return None
-        if not slots.admit(server_id=server_id, job_id=job_id, attempt=attempt, task_id=task_id):
-            transaction.set_rollback(True)
-            return None
-    return attempt
+    values: dict[str, Any] = {
+        "job": job_id,
+        "attempt": attempt,
+        "task": task_id,
+        "server": server_id,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ADMIT, values)
+        return attempt if cursor.rowcount else None
+
+
+# One statement, as it stands between a picture and the next: the job first, then the slot.
+_ADMIT = """
+    WITH job AS (
+        UPDATE jobs_job SET attempt = %(attempt)s, task_id = %(task)s
+         WHERE id = %(job)s AND status = 'pending' AND attempt = %(attempt)s - 1
+           AND EXISTS (SELECT 1 FROM jobs_slot WHERE server_id = %(server)s AND state = 'free')
+        RETURNING id
+    )
+    UPDATE jobs_slot
+       SET state = 'admitted', job_id = job.id, attempt = %(attempt)s, task_id = %(task)s,
+           worker = '', beat = 0, sent_at = NULL, phase = '', progress = 0, eta_seconds = NULL
+      FROM job
+     WHERE server_id = %(server)s AND state = 'free'
+"""
 
 
 def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | None:
     """Begin to work on an admitted attempt. None when it is not, or no longer, there to take."""
     with unsynced():
-        waiting = Job.objects.pending().select_related("server").select_for_update(of=["self"])
-        job = waiting.filter(id=job_id, attempt=attempt).first()
-        if job is None:
-            return None
-        lease = Lease(job.server_id, job.task_id, attempt)
-        if not slots.claim(lease, worker=worker):
-            return None
-        claimed = {"status": Job.Status.PROCESSING, "not_before": None}
-        _change(Job.objects.pending(), job_id, attempt, **claimed)
+        with connection.cursor() as cursor:
+            cursor.execute(_CLAIM, {"job": job_id, "attempt": attempt, "worker": worker})
+            if not cursor.rowcount:
+                return None
         _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
-    return job, lease
+    job = Job.objects.select_related("server").get(id=job_id)
+    return job, Lease(job.server_id, job.task_id, attempt)
+
+
+# The job's row decides: whoever takes a slot from a job has locked that row before.
+_CLAIM = """
+    WITH job AS (
+        UPDATE jobs_job
+           SET status = 'processing', not_before = NULL, updated_at = now()
+         WHERE id = %(job)s AND attempt = %(attempt)s AND status = 'pending'
+           AND EXISTS (
+                SELECT 1 FROM jobs_slot AS slot
+                 WHERE slot.job_id = jobs_job.id AND slot.attempt = %(attempt)s
+                   AND slot.state = 'admitted'
+               )
+        RETURNING id
+    )
+    UPDATE jobs_slot SET state = 'claimed', worker = %(worker)s, beat = 1, phase = 'sending'
+      FROM job
+     WHERE job_id = job.id AND jobs_slot.attempt = %(attempt)s AND state = 'admitted'
+"""
 
 
 def complete(

@@ -33,30 +33,6 @@ def _held(lease: Lease) -> QuerySet[Slot]:
     )
 
 
-def admit(*, server_id: int, job_id: UUID, attempt: int, task_id: str) -> bool:
-    """Promise a free slot to a job. False if it is no longer free."""
-    return bool(
-        Slot.objects.filter(server_id=server_id, state=Slot.State.FREE).update(
-            state=Slot.State.ADMITTED,
-            job_id=job_id,
-            attempt=attempt,
-            task_id=task_id,
-            worker="",
-            beat=0,
-            sent_at=None,
-            phase="",
-            progress=0,
-            eta_seconds=None,
-        )
-    )
-
-
-def claim(lease: Lease, *, worker: str) -> bool:
-    """Take up the slot promised to this lease. False if it was already, or is no longer."""
-    promised = _held(lease).filter(state=Slot.State.ADMITTED)
-    return bool(promised.update(state=Slot.State.CLAIMED, worker=worker, beat=1, phase="sending"))
-
-
 def mark_sent(lease: Lease) -> bool:
     """Note that the request is about to leave. False if the job was cancelled before."""
     return bool(
