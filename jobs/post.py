@@ -71,7 +71,7 @@ class Post:
             sent_at = self._sent_at.get(message.name)
             if sent_at is not None and time.monotonic() - sent_at < settings.RESEND_AFTER:
                 continue
-            if not self._is_full(message.queue) and self.deliver(message):
+            if not self._holds_a_message(message.queue) and self.deliver(message):
                 logger.info("message %s is on its way again", message.name)
 
     def probe(self, server_id: int) -> bool:
@@ -108,7 +108,7 @@ class Post:
         self._broker_is_down = False
         return True
 
-    def _is_full(self, queue: str) -> bool:
+    def _holds_a_message(self, queue: str) -> bool:
         """Whether the queue holds a message already, for a worker yet to come."""
         try:
             return bool(self._redis.llen(queue))
