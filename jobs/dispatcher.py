@@ -21,6 +21,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from events import locks, log
 from jobs import presence, scheduling
+from jobs.failpoints import Failpoint, reach
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
 from jobs.post import Message, Post
@@ -110,7 +111,9 @@ class Dispatcher:
             )
             # None if the job was cancelled meanwhile.
             if attempt is not None:
+                reach(Failpoint.AFTER_ADMIT)
                 self._post.deliver(Message.to_run(job_id=job_id, attempt=attempt, queue=queue))
+                reach(Failpoint.AFTER_POST)
         if not turn.choices:
             # A burst of submits is one look, not hundreds.
             self._stopping.wait(BREATH)

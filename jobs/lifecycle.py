@@ -32,6 +32,7 @@ from events import log
 from jobs import backoff, images, slots
 from jobs.copies import store_copies
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
+from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet
 from jobs.slots import Lease
@@ -87,6 +88,8 @@ def submit(
         if inputs:
             job.inputs.set(inputs)
         _record("job.submitted", job.id, status="pending", server=server.alias)
+        reach(Failpoint.BEFORE_COMMIT)
+    reach(Failpoint.AFTER_COMMIT)
     return job
 
 
@@ -209,6 +212,7 @@ def complete(
         if mine.first() is None:
             return False
         images.publish(pictures)
+        reach(Failpoint.AFTER_PUBLISH)
         try:
             Image.objects.bulk_create(
                 Image(

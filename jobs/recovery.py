@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from jobs import lifecycle, slots
+from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
 from jobs.models import Slot
 from jobs.slots import Lease
@@ -40,6 +41,7 @@ def recover(*, server_id: int, attempt: int, worker: str) -> None:
     if slot is None:
         return
     lease = Lease(server_id, slot.task_id, attempt)
+    reach(Failpoint.BEFORE_RECOVER)
     if not slots.take_over(lease, worker=worker):
         return
     try:
@@ -53,6 +55,7 @@ def recover(*, server_id: int, attempt: int, worker: str) -> None:
         return
     if still_ours:
         _charge(slot.job_id, attempt, "The worker of this job stopped in the middle of it.")
+        reach(Failpoint.AFTER_RECOVER)
         insist(lambda: slots.free(lease))
 
 

@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from jobs import images, inputs, lifecycle, payload, slots
 from jobs.errors import JobError
+from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
 from jobs.insist import insist
 from jobs.models import Job, Slot
@@ -41,13 +42,17 @@ logger = logging.getLogger(__name__)
 
 def run(*, job_id: UUID, attempt: int, worker: str) -> None:
     """Take up an admitted attempt and see it through. A no-op if it is not there to take."""
+    reach(Failpoint.BEFORE_CLAIM)
     claimed = lifecycle.claim(job_id=job_id, attempt=attempt, worker=worker)
     if claimed is None:
         logger.info("job %s attempt %s is not there to claim", str(job_id)[:8], attempt)
         return
+    reach(Failpoint.AFTER_CLAIM)
     job, lease = claimed
     outcome = _attempt(job, lease)
+    reach(Failpoint.BEFORE_COMPLETE)
     insist(lambda: _settle(job, outcome))
+    reach(Failpoint.AFTER_COMPLETE)
     images.discard_staging(job_id=job_id, attempt=attempt)
 
 
@@ -64,7 +69,9 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         if not slots.mark_sent(lease):
             slots.free(lease)
             return Gone()
+        reach(Failpoint.BEFORE_SEND)
         generation = _draw(client, job, lease, body)
+        reach(Failpoint.AFTER_RESPONSE)
         return _judge(job, checkpoint, generation) or _save(job, generation, warnings)
     except ForgeError as error:
         _note_health(job.server, error)
@@ -150,6 +157,7 @@ class _Beat:
         self._answered_at = time.monotonic()
 
     def __call__(self, progress: Progress | None) -> bool:
+        reach(Failpoint.BEAT)
         try:
             state = slots.beat(
                 self._lease,

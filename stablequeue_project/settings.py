@@ -16,6 +16,7 @@ from environs import Env, EnvError, validate
 
 from apikeys.origins import Origin
 from apikeys.rates import HEADERS, Rate
+from jobs import failpoints
 from stablequeue_project import secret_files
 from stablequeue_project.secret_key import load_or_create
 
@@ -272,6 +273,24 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 TIME_SCALE = _read("float", "STABLEQUEUE_TIME_SCALE", 1.0, validate=validate.Range(0.001, 10))
 """Test-only factor on every timing below: 0.1 makes them ten times shorter."""
+
+
+def _failpoints() -> failpoints.Plan | None:
+    text = _read("str", "STABLEQUEUE_FAILPOINT", "")
+    if not text:
+        return None
+    if not (DEBUG or _read("bool", "STABLEQUEUE_TEST", False)):
+        raise ImproperlyConfigured(
+            "STABLEQUEUE_FAILPOINT makes processes fail on purpose and is for tests only: "
+            "it needs STABLEQUEUE_TEST=true. See .env.example."
+        )
+    try:
+        return failpoints.Plan.parse(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"STABLEQUEUE_FAILPOINT: {error} See .env.example.") from error
+
+
+FAILPOINTS = _failpoints()
 
 DISPATCHER_TICK = 2.0 * TIME_SCALE
 """Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""

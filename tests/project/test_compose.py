@@ -24,7 +24,10 @@ from tests.project.test_env_example import names_the_settings_read
 
 SERVICES = compose_file.services({})
 # Two are for developers; the last one says where .env lies, and containers have none.
-NOT_HANDED_ON = {"STABLEQUEUE_DEBUG", "STABLEQUEUE_TIME_SCALE", "STABLEQUEUE_ENV_FILE"}
+NOT_HANDED_ON = {
+    *("STABLEQUEUE_DEBUG", "STABLEQUEUE_TIME_SCALE", "STABLEQUEUE_ENV_FILE"),
+    *("STABLEQUEUE_FAILPOINT", "STABLEQUEUE_TEST"),
+}
 
 
 # --- the services, running -----------------------------------------------------------
