@@ -102,7 +102,9 @@ def test_a_job_becomes_a_picture_in_the_folder_of_the_owner(run, api, job):
     assert job["status"] == "completed", job
 
     [name] = job["result_details"]["images"]
-    served = api.get(f"{run.url}/outputs/{name}", timeout=10).content
+    answer = api.get(f"{run.url}/outputs/{name}", timeout=10)
+    assert answer.status_code == 200, f"{answer.text}\n{run.log('web')}"
+    served = answer.content
     file = run.volume("pictures") / name
     assert Image.open(io.BytesIO(served)).size == (64, 64)
     assert file.read_bytes() == served
