@@ -80,10 +80,10 @@ def _write_rows(writer: ArchiveWriter, tell: Tell) -> dict[str, Any]:
     head = {**about, "migrations": migrations, "tables": tables}
     writer.add(layout.HEAD, json.dumps(head, indent=2).encode())
     writer.add(layout.KEY, settings.SECRET_KEY.encode())
+    tell(f"database: {len(tables)} tables, {about['jobs']:,} jobs")
     for table, columns in tables.items():
         for number, piece in enumerate(rows.pieces(table, columns), start=1):
             writer.add(layout.rows_name(table, number), piece)
-    tell(f"database: {len(tables)} tables, {about['jobs']:,} jobs")
     return about
 
 

@@ -70,7 +70,9 @@ def make_anew(migrations: Sequence[Migration]) -> None:
         # Else what one migration leaves to be checked would forbid the next one's changes.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     executor = MigrationExecutor(connection)
-    executor.migrate(list(migrations))
+    everything = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    wanted = [step for step in everything if (step[0].app_label, step[0].name) in set(migrations)]
+    executor.migrate(list(migrations), plan=wanted)
     missing = set(migrations) ^ set(MigrationRecorder(connection).applied_migrations())
     if missing:
         raise ArchiveDamaged(f"its list of migrations is not one of ours ({min(missing)}).")
