@@ -21,6 +21,7 @@ from stablequeue_project.stack.redis import program as redis_program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIME_SCALE = 0.1
+_COMMAND = [sys.executable, "-m", "stablequeue_project.stack"]
 
 
 def eventually(condition, *, seconds=30.0, what="the condition"):
@@ -102,21 +103,40 @@ class Stack:
         self.api.close()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "stablequeue_project.stack", "up"]
         options = ["--port", str(self.port), "--data", str(self.data)]
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data.parent / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_COMMAND, "up", *options],
+                cwd=ROOT,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+        self.wait_until_ready()
+
+    def word(self, word: str, *arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+        """Run `./stablequeue <word>` on the same data, and wait for its end."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **streams}
+        return subprocess.run(
+            [*_COMMAND, word, *arguments, "--data", str(self.data)],
+            cwd=ROOT,
+            env=self._environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            **options,
+        )
+
+    def _environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
         environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
         environment["STABLEQUEUE_RATE_LIMIT"] = "off"
         environment.pop("STABLEQUEUE_DATA", None)
-        self.data.mkdir(parents=True, exist_ok=True)
-        with (self.data.parent / "up.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command + options, cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
-        self.wait_until_ready()
+        return environment
 
     def stop(self) -> int:
-        """End it as Ctrl-C would; returns its exit code."""
+        """End it as Ctrl-C would, if it runs; returns its exit code."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(60)
 
@@ -178,8 +198,11 @@ class Stack:
         body = {"target_server_alias": alias, "generation_params": parameters}
         return self.api.post(f"{self.url}/api/v1/generate", json=body, timeout=10)
 
+    def try_to_see(self, job_id: str) -> requests.Response:
+        return self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
+
     def job(self, job_id: str) -> dict[str, Any]:
-        answer = self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
+        answer = self.try_to_see(job_id)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
