@@ -30,12 +30,12 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from events import log
 from jobs import backoff, images, slots
-from jobs.copies import store_copies
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet
 from jobs.slots import Lease
+from jobs.storing import store, store_copies
 from jobs.unsynced import unsynced
 from servers.models import Server
 
@@ -75,21 +75,20 @@ def submit(
     source_info: str = "",
 ) -> Job:
     """Accept a job. Once this returns, it is kept until it ended."""
-    with transaction.atomic():
-        job = Job.objects.create(
-            kind=kind,
-            parameters=dict(parameters),
-            seed=seed,
-            server=server,
-            target_alias=server.alias,
-            submitted_by=key,
-            source_info=source_info,
-        )
-        if inputs:
-            job.inputs.set(inputs)
-        _record("job.submitted", job.id, status="pending", server=server.alias)
-        reach(Failpoint.BEFORE_COMMIT)
+    job = Job(
+        kind=kind,
+        parameters=parameters,
+        seed=seed,
+        server=server,
+        target_alias=server.alias,
+        submitted_by=key,
+        source_info=source_info,
+    )
+    said = {"status": "pending", "server": server.alias}
+    reach(Failpoint.BEFORE_COMMIT)
+    store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
     reach(Failpoint.AFTER_COMMIT)
+    _tell("job", job.id, "job.submitted", **said)
     return job
 
 
