@@ -50,14 +50,16 @@ def record(changes: Sequence[Change]) -> None:
 
 def execute_and_record(
     statements: str, values: Mapping[str, Any], changes: Sequence[Change]
-) -> None:
+) -> tuple[Any, ...]:
     """Run `statements` and `record` their changes: one transaction, one trip to the database.
 
-    Postgres takes statements that come together for one transaction, if there is none yet.
-    The lock is thus held for as short as can be: while the disk commits, and no longer.
+    Returns the row that the first statement returns. Postgres takes statements that come
+    together for one transaction, if there is none yet. So the lock is held for as short as
+    can be: while the disk commits, and no longer.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"{statements}; {_TAKE_THE_LOCK}; {_RECORD}", {**values, **_values(changes)})
+        return tuple(cursor.fetchone())
 
 
 def _values(changes: Sequence[Change]) -> dict[str, Any]:

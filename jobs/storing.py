@@ -29,6 +29,7 @@ _STORE = """
         %(id)s, %(status)s, %(kind)s, %(parameters)s, %(seed)s, %(server)s, %(target_alias)s,
         %(submitted_by)s, %(source_info)s, %(batch)s, 0, 0, '', 0, '[]'
     )
+    RETURNING created_at
 """
 _STORE_INPUTS = """
     ; INSERT INTO jobs_job_inputs (job_id, input_id) SELECT %(id)s, unnest(%(inputs)s::text[])
@@ -38,7 +39,7 @@ _STORE_INPUTS = """
 def store(job: Job, inputs: Sequence[Input], changes: Sequence[log.Change]) -> None:
     """Store a new job with what is recorded of it, all or nothing, in one trip to the database.
 
-    `job` is not told the defaults that the database fills in.
+    Tells `job` the moment; no other default that the database fills in.
     """
     values = {
         "id": job.id,
@@ -53,7 +54,8 @@ def store(job: Job, inputs: Sequence[Input], changes: Sequence[log.Change]) -> N
         "batch": job.batch_id,
         "inputs": [kept.sha256 for kept in inputs],
     }
-    log.execute_and_record(_STORE + (_STORE_INPUTS if inputs else ""), values, changes)
+    statements = _STORE + (_STORE_INPUTS if inputs else "")
+    [job.created_at] = log.execute_and_record(statements, values, changes)
 
 
 def store_copies(first: Job, others: Iterable[Mapping[str, Any]]) -> None:
