@@ -145,10 +145,14 @@ class ForgeClient:
         """Say whether Forge neither runs this task nor keeps it waiting.
 
         A task whose init image was unreadable reads "queued" until Forge restarts; that is
-        not told apart here from one that is about to start.
+        not told apart here from one that is about to start. Where Forge tells of no tasks
+        (--nowebui), it is idle of ours when it draws nothing at all.
         """
         busy = self.activity().busy
-        state = self.progress(task_id).state
+        try:
+            state = self.progress(task_id).state
+        except ForgeNotReady:
+            return not busy
         # A failed task reads active until the next one starts.
         return state != "queued" and not (state == "active" and busy)
 
