@@ -43,6 +43,26 @@ def record(changes: Sequence[Change]) -> None:
         raise transaction.TransactionManagementError(
             "An event is stored in the transaction of its change."
         )
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_THE_LOCK)
+        cursor.execute(_RECORD, _values(changes))
+
+
+def execute_and_record(
+    statements: str, values: Mapping[str, Any], changes: Sequence[Change]
+) -> tuple[Any, ...]:
+    """Run `statements` and `record` their changes: one transaction, one trip to the database.
+
+    Returns the row that the first statement returns. Postgres takes statements that come
+    together for one transaction, if there is none yet. So the lock is held for as short as
+    can be: while the disk commits, and no longer.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"{statements}; {_TAKE_THE_LOCK}; {_RECORD}", {**values, **_values(changes)})
+        return tuple(cursor.fetchone())
+
+
+def _values(changes: Sequence[Change]) -> dict[str, Any]:
     rows = [
         {
             "kind": change.kind,
@@ -52,9 +72,7 @@ def record(changes: Sequence[Change]) -> None:
         }
         for change in changes
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_THE_LOCK)
-        cursor.execute(_RECORD, [json.dumps(rows), CHANNEL])
+    return {"events": json.dumps(rows), "channel": CHANNEL}
 
 
 def announce(kind: str, subject_type: str, subject_id: str) -> None:
@@ -73,12 +91,12 @@ _RECORD = """
     WITH stored AS (
         INSERT INTO events_event (at, kind, subject_type, subject_id, data)
         SELECT statement_timestamp(), change.*
-        FROM jsonb_to_recordset(%s)
+        FROM jsonb_to_recordset(%(events)s)
             AS change (kind text, subject_type text, subject_id text, data jsonb)
         RETURNING *
     )
     SELECT pg_notify(
-        %s,
+        %(channel)s,
         jsonb_build_object(
             'id', id, 'kind', kind, 'type', subject_type, 'subject', subject_id
         )::text

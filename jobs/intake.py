@@ -34,7 +34,7 @@ class SubmittedBatch:
 
 def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
     """Submit the job of a checked `POST /generate`. Raises ServerNotFound, InputInvalid."""
-    server = fleet.find_server(asked["target_server_alias"])
+    server = fleet.find_target(asked["target_server_alias"])
     body, kept = inputs.keep({"generation_params": asked["generation_params"]})
     parameters = body["generation_params"]
     return lifecycle.submit(

@@ -30,12 +30,12 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from events import log
 from jobs import backoff, images, slots
-from jobs.copies import store_copies
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet
 from jobs.slots import Lease
+from jobs.storing import store, store_copies
 from jobs.unsynced import unsynced
 from servers.models import Server
 
@@ -75,21 +75,20 @@ def submit(
     source_info: str = "",
 ) -> Job:
     """Accept a job. Once this returns, it is kept until it ended."""
-    with transaction.atomic():
-        job = Job.objects.create(
-            kind=kind,
-            parameters=dict(parameters),
-            seed=seed,
-            server=server,
-            target_alias=server.alias,
-            submitted_by=key,
-            source_info=source_info,
-        )
-        if inputs:
-            job.inputs.set(inputs)
-        _record("job.submitted", job.id, status="pending", server=server.alias)
-        reach(Failpoint.BEFORE_COMMIT)
+    job = Job(
+        kind=kind,
+        parameters=parameters,
+        seed=seed,
+        server=server,
+        target_alias=server.alias,
+        submitted_by=key,
+        source_info=source_info,
+    )
+    said = {"status": "pending", "server": server.alias}
+    reach(Failpoint.BEFORE_COMMIT)
+    store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
     reach(Failpoint.AFTER_COMMIT)
+    _tell("job", job.id, "job.submitted", **said)
     return job
 
 
@@ -160,7 +159,8 @@ _ADMIT = """
     )
     UPDATE jobs_slot
        SET state = 'admitted', job_id = job.id, attempt = %(attempt)s, task_id = %(task)s,
-           worker = '', beat = 0, sent_at = NULL, phase = '', progress = 0, eta_seconds = NULL
+           worker = '', beat = 0, sent_at = NULL, phase = '', trouble = NULL,
+           progress = 0, eta_seconds = NULL
       FROM job
      WHERE server_id = %(server)s AND state = 'free'
 """
@@ -288,23 +288,37 @@ def release(*, job_id: UUID, attempt: int, code: str, message: str, seconds: flo
     return True
 
 
-def rescue(*, job_id: UUID, lease: Lease) -> bool:
-    """Take a job from a worker that shows no sign of life, under the next attempt's number.
+def rescue(*, job_id: UUID, lease: Lease, trouble: Mapping[str, str] | None = None) -> bool:
+    """Leave a job that was sent to a recovery, under the next attempt's number.
 
-    Whatever the old worker still writes is refused from now on, and the slot waits for a
-    recovery: Forge is asked what became of the generation. False if the worker was faster.
+    Whatever its worker still writes is refused from now on, and the slot waits until Forge
+    was asked what became of the generation. `trouble` (code, message) says why, if the
+    worker lives to tell it. False if the job ended, or somebody else was faster.
     """
     attempt = lease.attempt + 1
     with transaction.atomic():
         if not _change(Job.objects.processing(), job_id, lease.attempt, attempt=attempt):
             return False
-        slots.reassign(lease)
+        slots.reassign(lease, trouble=trouble)
         _record("job.rescued", job_id, status="processing", attempt=attempt)
     return True
 
 
+def rescue_saving(*, job_id: UUID, attempt: int) -> Job | None:
+    """Take a drawn job over from a worker that died before its pictures were attached.
+
+    None if it ended, or somebody else was faster.
+    """
+    with transaction.atomic():
+        alone = Job.objects.processing().filter(slot=None)
+        if not _change(alone, job_id, attempt, attempt=attempt + 1):
+            return None
+        _record("job.rescued", job_id, status="processing", attempt=attempt + 1)
+    return Job.objects.select_related("server").get(id=job_id)
+
+
 def keep_saving(*, job_id: UUID, attempt: int) -> bool:
-    """Show that the worker still tries to save the pictures. False if the job is gone."""
+    """Show that a worker still tries to save the pictures. False if the job is gone."""
     return bool(_change(Job.objects.processing(), job_id, attempt, beat=F("beat") + 1))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -40,13 +40,34 @@ NO_LOGINS = Logins(username="", api_username="")
 
 def find_server(alias: str) -> Server:
     """Return the active server of that name, ignoring case. Raises ServerNotFound."""
-    try:
-        server = Server.objects.active().by_alias(clean_alias(alias)).first()
-    except ServerAliasInvalid:
-        server = None
+    server = Server.objects.active().filter(alias_key=_sought(alias)).first()
     if server is None:
         raise ServerNotFound(one_line(alias, 64))
     return server
+
+
+def find_target(alias: str) -> Server:
+    """Return what a submit needs of that server, its id and alias. Raises ServerNotFound."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND_TARGET, [_sought(alias)])
+        row = cursor.fetchone()
+    if row is None:
+        raise ServerNotFound(one_line(alias, 64))
+    return Server.from_db(None, ["id", "alias"], row)
+
+
+# Written out, as it stands in the way of every submit.
+_FIND_TARGET = """
+    SELECT id, alias FROM servers_server WHERE alias_key = %s AND retired_at IS NULL
+"""
+
+
+def _sought(alias: str) -> str:
+    """The key of the server meant. Raises ServerNotFound for what can be no alias."""
+    try:
+        return alias_key(clean_alias(alias))
+    except ServerAliasInvalid as error:
+        raise ServerNotFound(one_line(alias, 64)) from error
 
 
 def require_usable(address: Address) -> None:
@@ -55,7 +76,12 @@ def require_usable(address: Address) -> None:
 
 
 def add_server(
-    *, alias: str, address: Address, description: str = "", logins: Logins = NO_LOGINS
+    *,
+    alias: str,
+    address: Address,
+    description: str = "",
+    logins: Logins = NO_LOGINS,
+    keeps_copies: bool = True,
 ) -> Server:
     """Add a server, or revive the retired one of that name.
 
@@ -73,6 +99,7 @@ def add_server(
             _name(server, alias)
             server.description = description
             server.retired_at, server.is_paused = None, False
+            server.keeps_copies = keeps_copies
             _drop_logins(server)
             _move(server, address)
             _set_logins(server, logins)
@@ -94,6 +121,7 @@ def update_server(
     address: Address | None = None,
     description: str | None = None,
     logins: Logins | None = None,
+    keeps_copies: bool | None = None,
 ) -> Server:
     """Change what is not None. A server whose address or login changed has to be probed anew.
 
@@ -109,13 +137,15 @@ def update_server(
                 _name(server, clean_alias(alias))
             if description is not None:
                 server.description = description
+            if keeps_copies is not None:
+                server.keeps_copies = keeps_copies
             if logins is not None:
                 _set_logins(server, logins)
             if address is not None and address.url != server.address:
                 _move(server, address)
             changed = [name for name, value in _values(server).items() if before[name] != value]
             if changed:
-                if set(changed) - {"alias", "description"}:
+                if set(changed) - {"alias", "description", "keeps_copies"}:
                     _forget_health(server)
                 server.save()
                 record([_change("server.updated", server, changed=changed)])
@@ -164,16 +194,19 @@ def mark_health(
             record([_change("server.health", server, health=str(health), reason=reason[:500])])
 
 
-def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> None:
+def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> bool:
     """Have a Forge restore these settings after each job that overrides them.
 
     Forge restores only what its config file holds, so the owner's present values are
-    written there once. Raises ForgeError.
+    written there once. False if that could not be done for all of them: Forge is busy with
+    somebody else's job, or doesn't know one. Raises ForgeError.
     """
-    missing = set(keys) - {*server.pinned_options, *_ALWAYS_RESTORED}
+    wanted = set(keys) - _ALWAYS_RESTORED
+    missing = wanted.difference(server.pinned_options)
     if missing and (pinned := client.pin_options(sorted(missing))):
         server.pinned_options = sorted({*server.pinned_options, *pinned})
         Server.objects.filter(pk=server.pk).update(pinned_options=server.pinned_options)
+    return wanted.issubset(server.pinned_options)
 
 
 _ALWAYS_RESTORED = {"sd_model_checkpoint"}
@@ -236,6 +269,7 @@ def _values(server: Server) -> Mapping[str, Any]:
         "alias": server.alias,
         "address": server.address,
         "description": server.description,
+        "keeps_copies": server.keeps_copies,
         "username": server.username,
         "password": server.password_sealed,
         "api_username": server.api_username,
