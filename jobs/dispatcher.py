@@ -16,6 +16,7 @@ import threading
 import time
 from enum import Enum
 
+import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 BREATH = 0.005
 """Seconds of rest after a look that found nothing to admit."""
+ATTENTION = 0.2
+"""Seconds after which a stop is noticed at the latest."""
 
 
 class News(Enum):
@@ -91,7 +94,7 @@ class Dispatcher:
                 self._probe()
             if news is not News.JOBS or self._has_idle_slot:
                 self._admit()
-            news = _wait_for_news(next_tick - time.monotonic())
+            news = _wait_for_news(next_tick - time.monotonic(), self._stopping)
         presence.forget(name=self._name)
 
     def _tick(self) -> None:
@@ -151,11 +154,17 @@ def _open_slots() -> None:
     Slot.objects.bulk_create((Slot(server=server) for server in without), ignore_conflicts=True)
 
 
-def _wait_for_news(seconds: float) -> News:
-    """Sleep until something was committed that may matter, or `seconds` have passed."""
+def _wait_for_news(seconds: float, stopping: threading.Event) -> News:
+    """Sleep until something was committed that may matter, or `seconds` have passed.
+
+    A stop is noticed soon, too: another dispatcher can only lead once this one has let go.
+    """
+    until = time.monotonic() + seconds
+    notices: list[psycopg.Notify] = []
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        notices = list(connection.connection.notifies(timeout=max(seconds, 0), stop_after=1))
+        while not notices and not stopping.is_set() and (left := until - time.monotonic()) > 0:
+            notices += connection.connection.notifies(timeout=min(left, ATTENTION), stop_after=1)
         notices += connection.connection.notifies(timeout=0)
     kinds = {json.loads(notice.payload)["kind"] for notice in notices}
     if any(kind.startswith("server.") for kind in kinds):

@@ -16,6 +16,7 @@ from jobs import collection, images, lifecycle, payload, preparation, settlement
 from jobs.errors import JobError
 from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
+from jobs.leaving import Leaving, departure
 from jobs.models import Job, Slot
 from jobs.outcomes import Charged, Gone, Lost, Outcome, Refused, of_forge_error
 from jobs.preparation import Plan
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 def run(*, job_id: UUID, attempt: int, worker: str) -> None:
     """Take up an admitted attempt and see it through. A no-op if it is not there to take."""
+    if departure.has_begun:
+        # Its message is sent again, to a worker that stays.
+        return
     reach(Failpoint.BEFORE_CLAIM)
     claimed = lifecycle.claim(job_id=job_id, attempt=attempt, worker=worker)
     if claimed is None:
@@ -77,6 +81,8 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         return settlement.keep(job, plan, generation)
     except LeaseLost:
         return Gone("its lease was lost")
+    except Leaving:
+        return Lost(lease, "WORKER_STOPPED", "The worker of this job was stopped in the middle.")
     except ForgeError as error:
         _note_health(job.server, error)
         outcome: Outcome = of_forge_error(error, sent=sent)

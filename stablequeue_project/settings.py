@@ -301,6 +301,9 @@ RESEND_AFTER = 10.0 * TIME_SCALE
 WORKER_BEAT = 2.0 * TIME_SCALE
 FENCE_AFTER = 20.0 * TIME_SCALE
 """Seconds without the database after which a worker gives its generation up."""
+LEAVE_WITHIN = 40.0 * TIME_SCALE
+"""Seconds after its TERM in which a worker ends, or hands over, all it has begun. Whoever stops
+it waits a little longer before it kills: docker-compose.yml and stack/processes.py say so."""
 DATABASE_PATIENCE = 900.0 * TIME_SCALE
 """Seconds a worker tries to store a finished result."""
 SAVE_PATIENCE = 900.0 * TIME_SCALE

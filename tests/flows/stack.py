@@ -159,6 +159,18 @@ class Stack:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
 
+    def tell_to_stop(self, word: str) -> list[psutil.Process]:
+        """Send TERM to the processes of ours whose command line has `word`; returns them."""
+        told = [child for child in self._children() if word in " ".join(child.cmdline())]
+        assert told, f"no process with {word!r} to stop"
+        for process in told:
+            process.terminate()
+        return told
+
+    def log(self, name: str) -> str:
+        """Return what the process `name` has said so far."""
+        return (self.data / "logs" / f"{name}.log").read_text()
+
     def kill_everything(self) -> None:
         """As a power cut would: nobody gets to say goodbye."""
         victims = [*self._children(), psutil.Process(self._process.pid)]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from django.conf import settings
 from PIL import Image
 
 from servers.simulator.server import ForgeSimulator
@@ -245,7 +246,10 @@ def test_a_forge_on_the_same_machine_can_be_named():
 
 
 def test_a_worker_may_finish_its_pictures_before_it_is_stopped():
-    assert SERVICES["worker"]["stop_grace_period"] == "45s"
+    seconds = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+
+    assert seconds == processes.WORKER_STOP_SECONDS
+    assert seconds >= settings.LEAVE_WITHIN / settings.TIME_SCALE + 5
 
 
 def test_no_secret_stands_in_a_file():
