@@ -16,7 +16,10 @@ Migration = tuple[str, str]
 """An app and the name of one of its migrations."""
 
 _OF_THE_TABLES_THEMSELVES = {"django_migrations"}
-_FILLED_BY_THEMSELVES = {"django_content_type", "auth_permission", "jobs_process", "events_event"}
+_FILLED_BY_THEMSELVES = {
+    *("django_content_type", "auth_permission", "django_session", "events_event"),
+    *("jobs_process", "jobs_tally", "jobs_tallymark"),
+}
 """A database that nobody has used yet has rows in these only."""
 
 EVENT_IDS_LEFT_OUT = 1_000_000

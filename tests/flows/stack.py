@@ -83,8 +83,10 @@ class OwnRedis:
 class Stack:
     """One `./stablequeue up`, and a client of its API with a key of its own."""
 
-    def __init__(self, data: Path, *, redis_url: str) -> None:
+    def __init__(self, data: Path, *, redis_url: str, checkout: Path = ROOT) -> None:
+        """`checkout` is the code that runs: this one, or an earlier one."""
         self.data = data
+        self._checkout = checkout
         self.port = ports.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
@@ -108,8 +110,8 @@ class Stack:
         with (self.data.parent / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*_COMMAND, "up", *options],
-                cwd=ROOT,
-                env=self._environment(),
+                cwd=self._checkout,
+                env=self.environment(),
                 stdout=log,
                 stderr=log,
             )
@@ -120,18 +122,19 @@ class Stack:
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **streams}
         return subprocess.run(
             [*_COMMAND, word, *arguments, "--data", str(self.data)],
-            cwd=ROOT,
-            env=self._environment(),
+            cwd=self._checkout,
+            env=self.environment(),
             stderr=subprocess.PIPE,
             text=True,
             timeout=60,
             **options,
         )
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
         environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
         environment["STABLEQUEUE_RATE_LIMIT"] = "off"
+        environment["PYTHONPATH"] = str(self._checkout)
         environment.pop("STABLEQUEUE_DATA", None)
         return environment
 

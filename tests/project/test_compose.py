@@ -162,6 +162,24 @@ def test_no_password_is_said_in_a_log_in_flower_or_on_a_command_line(run, flower
     assert [password for password in passwords if password in said] == []
 
 
+def test_a_backup_comes_through_a_pipe_and_goes_back_into_an_empty_database(run, job, tmp_path):
+    with (tmp_path / "all.tar").open("wb") as out:
+        made = run.execute("web", "python", "manage.py", "backup", "-", stdout=out)
+    assert made.returncode == 0, made.stderr
+
+    [name] = job["result_details"]["images"]
+    picture = run.volume("pictures") / name
+    kept = picture.read_bytes()
+    picture.unlink()
+    with run.another_database() as database, (tmp_path / "all.tar").open("rb") as archive:
+        command = ("python", "manage.py", "restore", "-", "--force")
+        put_back = run.run_anew("web", *command, database=database, stdin=archive)
+
+    assert put_back.returncode == 0, put_back.stderr
+    assert picture.read_bytes() == kept
+    assert picture.stat().st_uid == run.uid
+
+
 # --- the files -----------------------------------------------------------------------
 
 
