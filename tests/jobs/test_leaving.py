@@ -14,12 +14,9 @@ from tests.factories import admit, make_claimed, make_job
 
 @pytest.fixture
 def departure(monkeypatch):
-    """The worker's own, of which only this test knows."""
-    mine = Departure()
-    for module in (leaving, runner, recovery):
-        monkeypatch.setattr(module, "departure", mine)
-    monkeypatch.setattr("jobs.pulse.departure", mine)
-    return mine
+    """This process's own, which is told to stay again after the test."""
+    monkeypatch.setattr(leaving.departure, "_leave_at", None)
+    return leaving.departure
 
 
 def test_before_a_stop_there_is_time_for_anything():
@@ -92,7 +89,7 @@ def test_no_recovery_is_begun_after_a_stop(departure):
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_beats_no_more_when_there_is_no_time(departure, settings):
     settings.LEAVE_WITHIN = 0
-    job, lease = make_claimed()
+    _, lease = make_claimed()
     slots.mark_sent(lease)
     departure.begin()
 
