@@ -41,8 +41,13 @@ class SayingCommand(BaseCommand):
         """Do it. May raise BackupError, DatabaseError and OSError."""
 
     def tell(self, line: str) -> None:
-        """Show a line of progress; standard output may be the archive."""
+        """Say something; standard output may be the archive."""
         self.stderr.write(line)
+
+    def progress(self, line: str) -> None:
+        """Say something to a person who waits, and not to cron, which would send a letter."""
+        if self.stderr.isatty():
+            self.tell(line)
 
     def _end(self, sentence: str) -> None:
         self.tell(sentence)

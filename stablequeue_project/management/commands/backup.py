@@ -33,11 +33,11 @@ class Command(SayingCommand):
         """Write to the file or to the pipe."""
         file = options["file"]
         if file == "-":
-            self.report(make(sys.stdout.buffer, self.tell), "standard output")
+            self.report(make(sys.stdout.buffer, self.progress), "standard output")
             return
         path = _path(file)
         with files.draft_of(path) as draft:
-            made = make(draft.file, self.tell)
+            made = make(draft.file, self.progress)
             draft.sync()
             draft.publish()
         self.report(made, str(path))

@@ -30,7 +30,7 @@ class Command(SayingCommand):
         """Read the file, or what comes through the pipe."""
         spool = Path(settings.DATA_DIR)
         with files.readable_twice(options["file"], spool=spool) as source:
-            found = restore(source, force=options["force"], tell=self.tell)
+            found = restore(source, force=options["force"], tell=self.progress)
         self.tell(
             f"{found.jobs:,} jobs and {found.files:,} files ({gigabytes(found.bytes)}) "
             f"of {found.head.made_at} are back."
