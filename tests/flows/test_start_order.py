@@ -22,13 +22,17 @@ GATE = [sys.executable, "-m", "stablequeue_project.stack.migrate"]
 class Services:
     """The services of docker-compose.yml, each started by itself."""
 
-    def __init__(self, folder, address, database_url, redis_url):
+    def __init__(self, folder, address, database, redis):
+        self.url = address.url
         self._folder = folder
+        self._database = database
+        self._redis = redis
+        self._engines = contextlib.ExitStack()
         self._table = {entry.name: list(entry.command) for entry in processes.table(address)}
         self._environment = {
             **os.environ,
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
+            "DATABASE_URL": database.url(),
+            "REDIS_URL": redis.url,
             "STABLEQUEUE_DATA": str(folder.path),
             "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE),
             "STABLEQUEUE_RATE_LIMIT": "off",
@@ -46,6 +50,12 @@ class Services:
                 stderr=log,
             )
 
+    def start_postgres(self):
+        self._engines.enter_context(engines.running(self._folder, [self._database]))
+
+    def start_redis(self):
+        self._engines.enter_context(self._redis)
+
     def said(self, name):
         return (self._folder.logs / f"{name}.log").read_text()
 
@@ -59,6 +69,7 @@ class Services:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
             process.kill()
+        self._engines.close()
 
 
 @pytest.fixture
@@ -67,17 +78,10 @@ def services(tmp_path):
     folder.prepare()
     database = Postgres(folder, durable=False)
     database.prepare()
-    redis = OwnRedis(tmp_path)
     address = Address("127.0.0.1", ports.free_port())
-    made = Services(folder, address, database.url(), redis.url)
-    with contextlib.ExitStack() as engines_of_its_own:
-        made.start_postgres = lambda: engines_of_its_own.enter_context(
-            engines.running(folder, [database])
-        )
-        made.start_redis = lambda: engines_of_its_own.enter_context(redis)
-        made.url = address.url
-        yield made
-        made.stop()
+    made = Services(folder, address, database, OwnRedis(tmp_path))
+    yield made
+    made.stop()
 
 
 def status(services):

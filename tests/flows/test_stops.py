@@ -2,7 +2,7 @@
 
 import re
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from servers.simulator.server import ForgeSimulator

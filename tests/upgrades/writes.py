@@ -23,6 +23,7 @@ from jobs.models import Job, Process
 from jobs.slots import Lease
 from servers import fleet, health
 from servers.forge import ForgeUnreachable
+from servers.models import Server
 from tests.factories import admit, make_claimed, make_job, make_server
 
 RECORDED = Path(__file__).with_name("release_before.json")
@@ -46,13 +47,19 @@ def recorded() -> dict[str, Any]:
 
 
 @contextmanager
-def _noted() -> Iterator[list[list]]:
+def _noted() -> Iterator[list[Any]]:
     """Collect each statement, as it is sent, with the number of rows it found or changed."""
-    statements: list[list] = []
+    statements: list[Any] = []
 
     def note(execute, sql, parameters, many, context):
         outcome = execute(sql, parameters, many, context)
-        text = connection.ops.compose_sql(sql, parameters) if parameters else sql
+        text = (
+            connection.ops.compose_sql(  # type: ignore[attr-defined]
+                sql, parameters
+            )
+            if parameters
+            else sql
+        )
         if not text.startswith(_OF_THE_TRANSACTION_ALONE):
             statements.append([context["cursor"].rowcount, " ".join(text.split())])
         return outcome
@@ -105,7 +112,7 @@ def _retry(job: Job) -> None:
     slots.free(lease)
 
 
-def _end_early(server: object) -> None:
+def _end_early(server: Server) -> None:
     lifecycle.cancel(job_id=make_job(server).id)
     admitted = make_job(server)
     admit(admitted)
