@@ -65,6 +65,7 @@ def test_the_word_of_celery_begins_it(departure):
 def test_nothing_is_claimed_after_a_stop(departure):
     job = make_job()
     attempt = admit(job)
+    assert attempt is not None
     departure.begin()
 
     runner.run(job_id=job.id, attempt=attempt, worker="w1")

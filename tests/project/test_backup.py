@@ -69,7 +69,7 @@ def make_picture(content=PNG):
     inputs.path_of(sha256).parent.mkdir(parents=True, exist_ok=True)
     inputs.path_of(sha256).write_bytes(content)
     Input.objects.get_or_create(sha256=sha256, bytes=len(content), content_type="image/png")
-    job.inputs.add(sha256)
+    job.inputs.add(Input.objects.get(sha256=sha256))
     return job
 
 
@@ -176,9 +176,9 @@ def sums_in(archive):
     archive.seek(0)
     with tarfile.open(fileobj=archive) as tar:
         return "".join(
-            tar.extractfile(member).read().decode()
+            file.read().decode()
             for member in tar
-            if member.name.startswith("SHA256SUMS")
+            if member.name.startswith("SHA256SUMS") and (file := tar.extractfile(member))
         )
 
 
