@@ -266,7 +266,8 @@ def test_a_forge_on_the_same_machine_can_be_named():
 def test_a_worker_may_finish_its_pictures_before_it_is_stopped():
     seconds = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
 
-    assert seconds == processes.WORKER_STOP_SECONDS
+    [worker] = [entry for entry in processes.table(Address("", 8083)) if entry.name == "worker"]
+    assert seconds == worker.stop_seconds
     assert seconds >= settings.LEAVE_WITHIN / settings.TIME_SCALE + 5
 
 
