@@ -14,6 +14,8 @@ import redis
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from jobs.models import Slot
 
@@ -52,8 +54,12 @@ class Post:
     def __init__(self) -> None:
         self._sent_at: dict[str, float] = {}
         self._broker_is_down = False
+        self._next_try = 0.0
         self._redis = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2
+            settings.REDIS_URL,
+            socket_timeout=2,
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 0),
         )
 
     def deliver(self, message: Message) -> bool:
@@ -80,6 +86,10 @@ class Post:
             "servers.probe", (server_id,), CHORES, None, expires=settings.PROBE_HEALTHY_EVERY
         )
 
+    def tally(self) -> bool:
+        """Have the events counted that nobody has counted yet."""
+        return self._publish("jobs.tally", (), CHORES, None, expires=settings.TALLY_EVERY)
+
     def _publish(
         self,
         task: str,
@@ -88,6 +98,10 @@ class Post:
         name: str | None,
         expires: float | None = None,
     ) -> bool:
+        # One message at a time finds out that Redis does not answer, and waits for it: a
+        # leader that waited for each would look as dead as a frozen one.
+        if self._broker_is_down and time.monotonic() < self._next_try:
+            return False
         try:
             current_app.send_task(
                 task,
@@ -102,6 +116,7 @@ class Post:
             if not self._broker_is_down:
                 logger.warning("Redis cannot be reached, jobs wait in Postgres: %s", error)
             self._broker_is_down = True
+            self._next_try = time.monotonic() + settings.BROKER_REST
             return False
         if self._broker_is_down:
             logger.info("Redis is back")
@@ -111,6 +126,6 @@ class Post:
     def _holds_a_message(self, queue: str) -> bool:
         """Whether the queue holds a message already, for a worker yet to come."""
         try:
-            return bool(self._redis.llen(queue))
+            return not self._broker_is_down and bool(self._redis.llen(queue))
         except redis.RedisError:
             return False
