@@ -43,4 +43,5 @@ app.autodiscover_tasks()
 app.user_options["worker"].add(
     Option(["--servers"], is_flag=True, help="Serve the queues of all Forge servers.")
 )
+app.steps["worker"].add("jobs.watchdog:Watchdog")
 app.steps["consumer"].add("jobs.consumer:ServerQueues")
