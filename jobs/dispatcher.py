@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 BREATH = 0.005
 """Seconds of rest after a look that found nothing to admit."""
+LONG_BREATH = 0.01
+"""Seconds of rest after news that are of no interest: a burst of submits while all is busy."""
 
 
 class News(Enum):
@@ -101,6 +103,8 @@ class Dispatcher:
                 self._tally()
             if news is not News.JOBS or self._has_idle_slot:
                 self._admit()
+            else:
+                self._stopping.wait(LONG_BREATH)
             news = _wait_for_news(next_tick - time.monotonic())
 
     def _say_goodbye(self) -> None:
