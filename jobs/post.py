@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 CHORES = "chores"
 
+MOST_CHORES = 200
+"""Messages that may wait in that queue: a Redis without a worker must not fill up."""
+
 
 @dataclass(frozen=True)
 class Message:
@@ -77,18 +80,22 @@ class Post:
             sent_at = self._sent_at.get(message.name)
             if sent_at is not None and time.monotonic() - sent_at < settings.RESEND_AFTER:
                 continue
-            if not self._holds_a_message(message.queue) and self.deliver(message):
+            if not self._length(message.queue) and self.deliver(message):
                 logger.info("message %s is on its way again", message.name)
 
     def probe(self, server_id: int) -> bool:
         """Have a server's health looked at."""
-        return self._publish(
-            "servers.probe", (server_id,), CHORES, None, expires=settings.PROBE_HEALTHY_EVERY
-        )
+        return self._chore("servers.probe", (server_id,), expires=settings.PROBE_HEALTHY_EVERY)
 
     def tally(self) -> bool:
         """Have the events counted that nobody has counted yet."""
-        return self._publish("jobs.tally", (), CHORES, None, expires=settings.TALLY_EVERY)
+        return self._chore("jobs.tally", (), expires=settings.TALLY_EVERY)
+
+    def _chore(self, task: str, args: Sequence[object], *, expires: float) -> bool:
+        """Send a chore, unless so many wait that nobody seems to do them."""
+        return self._length(CHORES) < MOST_CHORES and self._publish(
+            task, args, CHORES, None, expires=expires
+        )
 
     def _publish(
         self,
@@ -123,9 +130,11 @@ class Post:
         self._broker_is_down = False
         return True
 
-    def _holds_a_message(self, queue: str) -> bool:
-        """Whether the queue holds a message already, for a worker yet to come."""
+    def _length(self, queue: str) -> int:
+        """How many messages the queue holds, for a worker yet to come; 0 if Redis is away."""
+        if self._broker_is_down:
+            return 0
         try:
-            return not self._broker_is_down and bool(self._redis.llen(queue))
+            return int(self._redis.llen(queue))
         except redis.RedisError:
-            return False
+            return 0

@@ -402,6 +402,7 @@ LOGGING = {
         "django.request": {"filters": ["surprises"]},
         # What a task did is told by the lifecycle, in its own words.
         "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.consumer": {"level": "WARNING"},
         "psycopg.pool": {"level": "ERROR"},

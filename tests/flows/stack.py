@@ -73,6 +73,10 @@ class OwnRedis:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def port(self) -> int:
+        return self._port
+
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):
             return bool(self.client.ping())
@@ -104,16 +108,20 @@ class Stack:
     def start(self) -> None:
         command = [sys.executable, "-m", "stablequeue_project.stack", "up"]
         options = ["--port", str(self.port), "--data", str(self.data)]
-        environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
-        environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
-        environment["STABLEQUEUE_RATE_LIMIT"] = "off"
-        environment.pop("STABLEQUEUE_DATA", None)
+        environment = self._environment()
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command + options, cwd=ROOT, env=environment, stdout=log, stderr=log
             )
         self.wait_until_ready()
+
+    def _environment(self) -> dict[str, str]:
+        environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
+        environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
+        environment["STABLEQUEUE_RATE_LIMIT"] = "off"
+        environment.pop("STABLEQUEUE_DATA", None)
+        return environment
 
     def stop(self) -> int:
         """End it as Ctrl-C would; returns its exit code."""
