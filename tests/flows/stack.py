@@ -106,6 +106,11 @@ class Stack:
         self.api.close()
 
     def start(self) -> None:
+        self.begin()
+        self.wait_until_ready()
+
+    def begin(self) -> None:
+        """Start it, and do not wait for it."""
         command = [sys.executable, "-m", "stablequeue_project.stack", "up"]
         options = ["--port", str(self.port), "--data", str(self.data)]
         environment = self._environment()
@@ -114,7 +119,6 @@ class Stack:
             self._process = subprocess.Popen(
                 command + options, cwd=ROOT, env=environment, stdout=log, stderr=log
             )
-        self.wait_until_ready()
 
     def _environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-import requests
 
 from tests.flows.engines.own_postgres import OwnPostgres, Volume
 from tests.flows.proxy import TcpProxy
@@ -114,6 +113,32 @@ class Lab(Stack):
             process.kill()
             process.wait()
 
+    # --- using it ---------------------------------------------------------------------
+
+    def batch(self, alias: str, count: int) -> str:
+        """Submit `count` jobs at once; returns the id of the batch."""
+        body = {
+            "target_server_alias": alias,
+            "generation_params": {"positive_prompt": "a cat", "steps": 20},
+            "bulk_quantity": count,
+        }
+        answer = self.api.post(f"{self.url}/api/v1/generate/bulk", json=body, timeout=60)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["batch_id"])
+
+    def cancel_batch(self, batch_id: str) -> None:
+        answer = self.api.post(f"{self.url}/api/v1/batches/{batch_id}/cancel", timeout=60)
+        assert answer.status_code == 200, answer.text
+
+    def waiting(self, alias: str) -> int:
+        """How many jobs wait for a server."""
+        [(count,)] = self.postgres.ask(
+            "SELECT count(*) FROM jobs_job WHERE status = 'pending'"
+            " AND server_id = (SELECT id FROM servers_server WHERE alias = %s)",
+            alias,
+        )
+        return int(count)
+
     # --- asking it -------------------------------------------------------------------
 
     def health(self) -> dict:
@@ -138,11 +163,6 @@ class Lab(Stack):
             return found if part in {one["part"] for one in found.get("troubles", ())} else None
 
         return eventually(complaint, what=f"a complaint about {part}")
-
-    def leader(self) -> str | None:
-        with contextlib.suppress(requests.RequestException, KeyError):
-            return self.health()["dispatcher"]["leader"]
-        return None
 
     def queue_of(self, alias: str) -> str:
         [(name,)] = self.postgres.ask(
