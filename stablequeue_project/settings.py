@@ -308,7 +308,7 @@ DISPATCHER_TICK = 2.0 * TIME_SCALE
 """Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""
 LEASE_DEAD_TICKS = 15
 """Own ticks of the dispatcher with the same beat after which a lease counts as dead."""
-LEADER_DEAD_TICKS = 5
+LEADER_DEAD_TICKS = 8
 """Own ticks of a dispatcher on standby without a beat of the leading one, until it takes over."""
 RESEND_AFTER = 10.0 * TIME_SCALE
 """Seconds after which the message of an admitted job that nobody claimed is sent again."""

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil  # type: ignore[import-untyped]
 
@@ -29,15 +30,21 @@ class Lab(Stack):
     """
 
     def __init__(
-        self, folder: Path, *, postgres: OwnPostgres, redis: OwnRedis, network: TcpProxy
+        self,
+        folder: Path,
+        *,
+        volume: Volume,
+        postgres: OwnPostgres,
+        redis: OwnRedis,
+        network: TcpProxy,
+        more: Mapping[str, str],
     ) -> None:
-        self.volume: Volume
         super().__init__(folder / "data", redis_url=f"redis://127.0.0.1:{network.port}/0")
-        self.postgres, self.redis, self.network = postgres, redis, network
+        self.volume, self.postgres, self.redis, self.network = volume, postgres, redis, network
         self.armed = folder / "failpoints"
         self.armed.mkdir()
         self.log = folder / "up.log"
-        self.more_environment: dict[str, str] = {}
+        self._more = more
         self.host = socket.gethostname()
 
     def _environment(self) -> dict[str, str]:
@@ -46,7 +53,7 @@ class Lab(Stack):
             "DATABASE_URL": self.postgres.url,
             "STABLEQUEUE_TEST": "true",
             "STABLEQUEUE_FAILPOINT": f"@{self.armed}",
-            **self.more_environment,
+            **self._more,
         }
 
     # --- breaking it -----------------------------------------------------------------
@@ -182,16 +189,22 @@ def starts(*forges) -> Counter:
 
 
 @contextlib.contextmanager
-def laboratory(folder: Path) -> Iterator[Lab]:
-    """A running lab, and its volume for the database."""
+def laboratory(
+    folder: Path,
+    *,
+    ours: Mapping[str, str] = MappingProxyType({}),
+    postgres_only: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Lab]:
+    """A running lab. The mappings are added to the environment of our processes, of Postgres."""
     redis_folder = folder / "redis"
     redis_folder.mkdir()
     with (
         Volume(folder / "engines").mounted(400) as volume,
-        OwnPostgres(volume.folder / "data") as postgres,
+        OwnPostgres(volume.folder / "data", environment=postgres_only) as postgres,
         OwnRedis(redis_folder) as redis,
         TcpProxy(redis.port) as network,
-        Lab(folder, postgres=postgres, redis=redis, network=network) as lab,
+        Lab(
+            folder, volume=volume, postgres=postgres, redis=redis, network=network, more=ours
+        ) as lab,
     ):
-        lab.volume = volume
         yield lab

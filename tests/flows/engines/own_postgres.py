@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -23,7 +24,9 @@ STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 class OwnPostgres:
     """It keeps its data in `<folder>/postgres`, and its port and password over restarts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, environment: Mapping[str, str]) -> None:
+        """`environment` is what its processes find in theirs, beside ours."""
+        self._environment = environment
         self.folder = DataFolder(folder)
         self.folder.prepare()
         self._engine = Postgres(self.folder, durable=False)
@@ -43,17 +46,14 @@ class OwnPostgres:
 
     def start(self) -> None:
         engines.prepare(self.folder, [self._engine])
+        process = self._engine.process()
+        if self._environment:
+            # Only then, since what is preloaded must not see the change of user before.
+            words = [f"{name}={value}" for name, value in self._environment.items()]
+            process = replace(process, command=("/usr/bin/env", *words, *process.command))
         with (self.folder.logs / "postgres.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self._engine.process().command_line(),
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-            )
+            self._process = subprocess.Popen(process.command_line(), stdout=log, stderr=log)
         eventually(self._engine.answers, what="PostgreSQL")
-
-    environment: dict[str, str] = {}
-    """What its processes find in their environment beside ours."""
 
     def stop(self, mode: str) -> None:
         """As `pg_ctl stop -m fast` or `-m immediate` do."""
