@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from events import log
-from jobs import broker, presence, scheduling
+from jobs import broker_health, presence, scheduling
 from jobs.failpoints import Failpoint, reach
 from jobs.leadership import Standby
 from jobs.lifecycle import admit
@@ -82,7 +82,7 @@ class Dispatcher:
 
     def _lead(self) -> None:
         logger.info("%s leads", self._name)
-        broker.warn_of_eviction()
+        broker_health.warn_of_eviction()
         # What it remembers of an earlier time as leader is of no use: beats have gone on.
         self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         with connection.cursor() as cursor:
@@ -116,8 +116,8 @@ class Dispatcher:
         """What time alone makes due."""
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
         presence.forget_the_dead()
-        self._rescuer.look()
-        self._post.redeliver(map(Message.about, waiting_for_a_worker()))
+        unsaved = map(Message.to_collect, self._rescuer.look())
+        self._post.redeliver([*map(Message.about, waiting_for_a_worker()), *unsaved])
 
     def _admit(self) -> None:
         turn = scheduling.next_turn()

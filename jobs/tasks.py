@@ -30,5 +30,11 @@ def tally() -> None:
     tallies.advance()
 
 
+@shared_task(name="jobs.collect")
+def collect(job_id: str, attempt: int) -> None:
+    """Finish a drawn job whose worker died before its pictures were attached."""
+    recovery.collect(job_id=UUID(job_id), attempt=int(attempt))
+
+
 def _worker(task: Task[Any, Any]) -> str:
     return f"{task.request.hostname}:{os.getpid()}"

@@ -17,8 +17,8 @@ from django.db import connection
 from django.utils import timezone
 
 from events.timestamps import utc_millis
-from jobs import broker, presence
-from jobs.broker import BrokerState
+from jobs import broker_health, presence
+from jobs.broker_health import BrokerState
 from jobs.models import Process
 from servers.models import Health, Server
 from stablequeue_project import wording
@@ -262,5 +262,5 @@ def _look_at_space() -> Space:
 
 _FRESH_FOR = 0.5
 _ROWS = BoundedLook(_look_at_rows, fresh_for=_FRESH_FOR)
-_BROKER = BoundedLook(broker.look, fresh_for=_FRESH_FOR)
+_BROKER = BoundedLook(broker_health.look, fresh_for=_FRESH_FOR)
 _SPACE = BoundedLook(_look_at_space, fresh_for=_FRESH_FOR)

@@ -25,8 +25,8 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from jobs import broker, presence, tally
-from jobs.broker import BrokerState
+from jobs import broker_health, presence, tally
+from jobs.broker_health import BrokerState
 from jobs.models import Job, Slot, Tally
 from servers.models import Health, Server
 
@@ -211,7 +211,7 @@ def _of_processes_and_engines() -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "stablequeue_broker_up",
         "Whether Redis takes messages.",
-        value=broker.look() in (BrokerState.WELL, BrokerState.EVICTS),
+        value=broker_health.look() in (BrokerState.WELL, BrokerState.EVICTS),
     )
     try:
         free = shutil.disk_usage(settings.OUTPUTS_DIR).free

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import broker, presence
-from jobs.broker import BrokerState
+from jobs import broker_health, presence
+from jobs.broker_health import BrokerState
 from servers import fleet
 from servers.address import Address
 from servers.models import Health
@@ -93,7 +93,7 @@ def looks_anew(monkeypatch):
     """Let each request look for itself, whatever another test saw a moment ago."""
     for name, look in (("_ROWS", health._look_at_rows), ("_SPACE", health._look_at_space)):
         monkeypatch.setattr(health, name, BoundedLook(look, fresh_for=0))
-    monkeypatch.setattr(health, "_BROKER", BoundedLook(broker.look, fresh_for=0))
+    monkeypatch.setattr(health, "_BROKER", BoundedLook(broker_health.look, fresh_for=0))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -41,8 +42,6 @@ class Lab(Stack):
     ) -> None:
         super().__init__(folder / "data", redis_url=f"redis://127.0.0.1:{network.port}/0")
         self.volume, self.postgres, self.redis, self.network = volume, postgres, redis, network
-        self.armed = folder / "failpoints"
-        self.armed.mkdir()
         self.log = folder / "up.log"
         self._more = more
         self.host = socket.gethostname()
@@ -51,22 +50,14 @@ class Lab(Stack):
         return {
             **super()._environment(),
             "DATABASE_URL": self.postgres.url,
-            "STABLEQUEUE_TEST": "true",
-            "STABLEQUEUE_FAILPOINT": f"@{self.armed}",
             **self._more,
         }
 
     # --- breaking it -----------------------------------------------------------------
 
-    def fail_at(self, failpoint: str, action: str) -> None:
-        """Let the next one who comes by a failpoint do `action`."""
-        draft = self.armed / f".{failpoint}"
-        draft.write_text(action)
-        draft.rename(self.armed / failpoint)
-
     def until_failed_at(self, failpoint: str) -> None:
         """Wait until somebody came by."""
-        eventually(lambda: not (self.armed / failpoint).exists(), what=f"{failpoint} reached")
+        eventually(lambda: not self.is_armed(failpoint), what=f"{failpoint} reached")
 
     def kill_all(self) -> None:
         """As a power cut would, engines and all."""
@@ -148,7 +139,7 @@ class Lab(Stack):
 
     # --- asking it -------------------------------------------------------------------
 
-    def health(self) -> dict:
+    def health(self) -> dict[str, Any]:
         answer = self.api.get(f"{self.url}/health", timeout=10)
         assert answer.status_code in (200, 503), answer.text
         return answer.json()
@@ -162,7 +153,7 @@ class Lab(Stack):
 
         eventually(is_well, what="health")
 
-    def until_complaint(self, part: str) -> dict:
+    def until_complaint(self, part: str) -> dict[str, Any]:
         """Wait until /health complains of a part; returns what it says then."""
 
         def complaint():
@@ -183,7 +174,7 @@ class Lab(Stack):
         return "\n".join(log.read_text(errors="replace") for log in logs if log.exists())
 
 
-def starts(*forges) -> Counter:
+def starts(*forges) -> Counter[int]:
     """How often each seed was begun to be drawn."""
     return Counter(entry.seed for forge in forges for entry in forge.journal.generations)
 
@@ -203,8 +194,7 @@ def laboratory(
         OwnPostgres(volume.folder / "data", environment=postgres_only) as postgres,
         OwnRedis(redis_folder) as redis,
         TcpProxy(redis.port) as network,
-        Lab(
-            folder, volume=volume, postgres=postgres, redis=redis, network=network, more=ours
-        ) as lab,
     ):
-        yield lab
+        lab = Lab(folder, volume=volume, postgres=postgres, redis=redis, network=network, more=ours)
+        with lab:
+            yield lab

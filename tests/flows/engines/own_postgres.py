@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
@@ -87,7 +88,7 @@ class OwnPostgres:
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.url, autocommit=True)
 
-    def ask(self, question: str, *values: object) -> list[tuple]:
+    def ask(self, question: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask one question over a connection of its own."""
         with self.connect() as connection:
             return connection.execute(question, values).fetchall()
