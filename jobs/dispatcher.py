@@ -8,6 +8,7 @@ second one, standing by, takes over.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -20,9 +21,10 @@ import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from events import locks, log
-from jobs import presence, scheduling
+from events import log
+from jobs import broker_health, presence, scheduling
 from jobs.failpoints import Failpoint, reach
+from jobs.leadership import Standby
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
 from jobs.post import Message, Post
@@ -59,6 +61,7 @@ class Dispatcher:
         self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         self._post = Post()
         self._probed_at: dict[int, float] = {}
+        self._next_tally = 0.0
         self._has_idle_slot = True
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
 
@@ -68,17 +71,23 @@ class Dispatcher:
 
     def run(self) -> None:
         """Lead whenever the lock can be had, until stopped. Outlives the database."""
+        standby = Standby(self._name)
         while not self._stopping.is_set():
             try:
-                if _took_the_lead():
+                if standby.try_to_lead():
                     self._lead()
+                    _drop_connection()
             except (OperationalError, InterfaceError) as error:
                 logger.warning("lost the database: %s", str(error).partition("\n")[0])
-            _drop_connection()
+                _drop_connection()
             self._stopping.wait(settings.DISPATCHER_TICK)
+        self._say_goodbye()
 
     def _lead(self) -> None:
         logger.info("%s leads", self._name)
+        broker_health.warn_of_eviction()
+        # What it remembers of an earlier time as leader is of no use: beats have gone on.
+        self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {log.CHANNEL}")
             # Nothing that a dispatcher decides is lost with a power cut but what it would
@@ -94,12 +103,17 @@ class Dispatcher:
             if news is News.EVERYTHING:
                 _open_slots()
                 self._probe()
+                self._tally()
             if news is not News.JOBS or self._has_idle_slot:
                 self._admit()
             else:
                 self._stopping.wait(LONG_BREATH)
             news = _wait_for_news(next_tick - time.monotonic(), self._stopping)
-        presence.forget(name=self._name)
+
+    def _say_goodbye(self) -> None:
+        with contextlib.suppress(OperationalError, InterfaceError):
+            presence.forget(name=self._name)
+        _drop_connection()
 
     def _tick(self) -> None:
         """What time alone makes due."""
@@ -139,11 +153,10 @@ class Dispatcher:
                 due[server_id] = now
         self._probed_at = due
 
-
-def _took_the_lead() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [locks.DISPATCHER])
-        return bool(cursor.fetchone()[0])
+    def _tally(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_tally and self._post.tally():
+            self._next_tally = now + settings.TALLY_EVERY
 
 
 def _drop_connection() -> None:

@@ -137,12 +137,10 @@ def admit(*, job_id: UUID, last_attempt: int, server_id: int) -> int | None:
     Returns the attempt's number, or None when the job or the slot is no longer there.
     """
     attempt = last_attempt + 1
-    # Names our generation to Forge; random, since a restored backup counts attempts anew.
-    task_id = f"{job_id}-{attempt}-{secrets.token_hex(4)}"
     values: dict[str, Any] = {
         "job": job_id,
         "attempt": attempt,
-        "task": task_id,
+        "task": _new_task_id(job_id, attempt),
         "server": server_id,
     }
     with connection.cursor() as cursor:
@@ -169,9 +167,13 @@ _ADMIT = """
 
 def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | None:
     """Begin to work on an admitted attempt. None when it is not, or no longer, there to take."""
+    # A name of its own: a crash of the database may undo a claim whose worker goes on, and
+    # what that one still writes must not be taken for the writing of who claims it next.
+    task = _new_task_id(job_id, attempt)
+    values: dict[str, Any] = {"job": job_id, "attempt": attempt, "worker": worker, "task": task}
     with unsynced():
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"job": job_id, "attempt": attempt, "worker": worker})
+            cursor.execute(_CLAIM, values)
             if not cursor.rowcount:
                 return None
         _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
@@ -183,7 +185,7 @@ def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | Non
 _CLAIM = """
     WITH job AS (
         UPDATE jobs_job
-           SET status = 'processing', not_before = NULL, updated_at = now()
+           SET status = 'processing', not_before = NULL, updated_at = now(), task_id = %(task)s
          WHERE id = %(job)s AND attempt = %(attempt)s AND status = 'pending'
            AND EXISTS (
                 SELECT 1 FROM jobs_slot AS slot
@@ -192,7 +194,8 @@ _CLAIM = """
                )
         RETURNING id
     )
-    UPDATE jobs_slot SET state = 'claimed', worker = %(worker)s, beat = 1, phase = 'sending'
+    UPDATE jobs_slot
+       SET state = 'claimed', worker = %(worker)s, task_id = %(task)s, beat = 1, phase = 'sending'
       FROM job
      WHERE job_id = job.id AND jobs_slot.attempt = %(attempt)s AND state = 'admitted'
 """
@@ -365,6 +368,11 @@ def delete(*, job_id: UUID) -> None:
         log.record([*changes, log.Change("job.deleted", "job", str(job_id), {"status": None})])
         _tell("job", job_id, "job.deleted")
     images.remove(names)
+
+
+def _new_task_id(job_id: UUID, attempt: int) -> str:
+    """Name a generation to Forge; random, since a restored backup counts attempts anew."""
+    return f"{job_id}-{attempt}-{secrets.token_hex(4)}"
 
 
 def _columns(draft: Draft) -> dict[str, Any]:

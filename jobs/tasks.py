@@ -1,4 +1,4 @@
-"""The Celery tasks of the server queues. Each takes ids and calls one function."""
+"""The Celery tasks of jobs. Each takes ids and calls one function."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 from celery import Task, shared_task
 
 from jobs import recovery, runner
+from jobs import tally as tallies
 
 
 @shared_task(name="jobs.run", bind=True)
@@ -21,6 +22,12 @@ def run(self: Task[Any, Any], job_id: str, attempt: int) -> None:
 def recover(self: Task[Any, Any], server_id: int, attempt: int) -> None:
     """Find out what became of a generation whose worker is gone."""
     recovery.recover(server_id=int(server_id), attempt=int(attempt), worker=_worker(self))
+
+
+@shared_task(name="jobs.tally", queue="chores", ignore_result=True)
+def tally() -> None:
+    """Count what has happened since the last count."""
+    tallies.advance()
 
 
 @shared_task(name="jobs.collect")

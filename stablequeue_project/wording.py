@@ -67,6 +67,13 @@ _HEALTH_SENTENCE = {
     "not_ready": "Something answers, but it takes no jobs yet.",
 }
 
+_HEALTH_HELP = {
+    "online": "",
+    "unknown": "",
+    "offline": "Switch it on, or pause it here if it is to stay off.",
+    "unauthorized": "Enter the pair under Servers.",
+    "not_ready": "Start Forge with --api, or wait until it has started.",
+}
 
 _AWAY = {
     "offline": "{alias} is offline; starts when it is back",
@@ -119,6 +126,16 @@ def sentence_of_server(server: Server) -> str:
     if server.is_paused:
         return "It is paused: what runs ends, what waits stays."
     return server.health_reason or _HEALTH_SENTENCE[server.health]
+
+
+def sentence_of_health(health: str) -> str:
+    """What the health of a server means."""
+    return _HEALTH_SENTENCE[health]
+
+
+def help_for_health(health: str) -> str:
+    """What a person can do about it."""
+    return _HEALTH_HELP[health]
 
 
 def waiting_on_server(count: int) -> str:

@@ -75,6 +75,10 @@ class OwnRedis:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def port(self) -> int:
+        return self._port
+
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):
             return bool(self.client.ping())
@@ -108,6 +112,11 @@ class Stack:
         self.api.close()
 
     def start(self) -> None:
+        self.begin()
+        self.wait_until_ready()
+
+    def begin(self) -> None:
+        """Start it, and do not wait for it."""
         options = ["--port", str(self.port), "--data", str(self.data)]
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / "up.log").open("ab") as log:
@@ -118,7 +127,6 @@ class Stack:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_until_ready()
 
     def word(self, word: str, *arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
         """Run `./stablequeue <word>` on the same data, and wait for its end."""
