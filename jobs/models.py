@@ -188,6 +188,8 @@ class Slot(models.Model):
     phase = models.CharField(max_length=16, blank=True)
     progress = models.FloatField(default=0)
     eta_seconds = models.FloatField(null=True)
+    # The job in whose middle that Forge was gone; until another one ran, others go first.
+    suspect = models.UUIDField(null=True)
 
     class Meta:
         constraints = [

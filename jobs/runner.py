@@ -24,7 +24,7 @@ from jobs.models import Job, Slot
 from jobs.outcomes import Charged, Drawn, Gone, Outcome, Refused, Snoozed, of_forge_error
 from jobs.slots import Lease
 from models_catalog import names
-from servers import fleet, health
+from servers import fleet, health, holds
 from servers.forge import (
     Checkpoint,
     ForgeClient,
@@ -72,6 +72,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         reach(Failpoint.BEFORE_SEND)
         generation = _draw(client, job, lease, body)
         reach(Failpoint.AFTER_RESPONSE)
+        _note_success(job.server, generation)
         return _judge(job, checkpoint, generation) or _save(job, generation, warnings)
     except ForgeError as error:
         _note_health(job.server, error)
@@ -230,6 +231,11 @@ def _storage_trouble(error: OSError) -> Snoozed:
 
 def _note_health(server: Server, error: ForgeError) -> None:
     insist(lambda: health.note(server, error))
+
+
+def _note_success(server: Server, generation: Generation) -> None:
+    if not (generation.interrupted or generation.foreign_interrupt):
+        insist(lambda: holds.note_success(server))
 
 
 def _settle(job: Job, outcome: Outcome) -> None:
