@@ -44,10 +44,12 @@ def note_success(server: Server) -> None:
     if not server.failures:
         return
     with transaction.atomic():
-        held = Server.objects.active().select_for_update(no_key=True).filter(pk=server.pk).first()
-        if held is not None and held.address == server.address and forgive(held):
-            held.save(update_fields=FIELDS)
-            record([change("server.released", held)])
+        seen = Server.objects.active().select_for_update(no_key=True).filter(pk=server.pk).first()
+        if seen is None or seen.address != server.address:
+            return
+        was_held = forgive(seen)
+        seen.save(update_fields=FIELDS)
+        record([change("server.released", seen)] if was_held else [])
 
 
 FIELDS = ["failures", "holds", "held_until", "held_reason"]
