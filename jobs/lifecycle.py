@@ -23,6 +23,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -279,13 +280,14 @@ def retry_later(*, job_id: UUID, attempt: int, code: str, message: str) -> bool:
         if job.retry_count >= backoff.MAX_RETRIES:
             return _fail(job_id, attempt, code, message)
         retry_count = job.retry_count + 1
+        seconds = backoff.retry_wait(retry_count) * settings.TIME_SCALE
         _change(
             Job.objects.processing(),
             job_id,
             attempt,
             status=Job.Status.PENDING,
             retry_count=retry_count,
-            not_before=Now() + timedelta(seconds=backoff.retry_wait(retry_count)),
+            not_before=Now() + timedelta(seconds=seconds),
             errors=[*job.errors, _error(job, code, message)],
         )
         slots.detach([job_id])

@@ -85,6 +85,10 @@ class Timing:
     """Without any change, while not queued. A large checkpoint loads for minutes in silence."""
     cap: float = 6 * 3600.0
     """The longest wait for one generation, queueing behind other people's jobs included."""
+    not_worth_stopping: float = 0.5
+    """A generation that ends so soon is not interrupted any more. Does not scale either."""
+    check_holds: float = 0.05
+    """How old the answer may be on which an interrupt is sent. Nor does this."""
     reply_bytes: int = 512 * 1024 * 1024
 
     def scaled(self, factor: float) -> Timing:
@@ -195,10 +199,17 @@ class ForgeClient:
         """Stop this task if it is the one that runs; say whether the order was given.
 
         Forge's interrupt stops whatever runs, whoever owns it. So it is sent only when the
-        task was seen active an instant before. Forge still answers that task's request, with
-        a half-drawn picture or none.
+        task was seen active an instant before, and not about to end: then somebody else's
+        could be hit, and nothing be gained. Forge still answers that task's request, with a
+        half-drawn picture or none.
         """
-        if not self.activity().busy or self.progress(task_id).state != "active":
+        if not self.activity().busy:
+            return False
+        asked_at = time.monotonic()
+        progress = self.progress(task_id)
+        ends_soon = progress.eta is not None and progress.eta < self.timing.not_worth_stopping
+        is_news = time.monotonic() - asked_at < self.timing.check_holds
+        if progress.state != "active" or ends_soon or not is_news:
             return False
         require_answer(self._ask("POST", "/sdapi/v1/interrupt"))
         return True
