@@ -248,7 +248,7 @@ class ForgeClient:
         while, it is the one that runs; the answer is still awaited, since the GPU is busy
         until then. What `on_progress` raises ends the wait and closes the connection, which
         does not stop Forge. `on_answer` is called as soon as the GPU is done with us, before
-        the pictures are unpacked.
+        the pictures are unpacked; not if the answer is an error.
 
         Raises ForgeError. A poll that fails is never an error.
         """
@@ -279,7 +279,9 @@ class ForgeClient:
                     wait((answer,), timeout=max(0.0, round_ends - time.monotonic()))
             reply = answer.result()
             look_back = threads.submit(watch.look_back)
-            on_answer()
+            # After an error nobody is given the GPU before the error was told.
+            if reply.status == 200:
+                on_answer()
             look_back.result()
         finally:
             post.cut()

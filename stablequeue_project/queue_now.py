@@ -72,6 +72,8 @@ class Lane:
     sentence: str
     troubled: bool
     """It takes no jobs, and the sentence says why."""
+    stopped: bool
+    """A person can resume it: it is paused, drained or held."""
     running: bool
     percent: str
     time_left: str
@@ -145,7 +147,7 @@ def _summary(counts: dict[str, int]) -> str:
 def _section(name: str, tab: str, counts: dict[str, int], most: int) -> Section:
     if not most:
         return Section(name, [], 0)
-    jobs = Job.objects.with_everything_shown()
+    jobs = Job.objects.with_everything_shown().prefetch_related("images")
     match name:
         case "needs-you":
             failed = jobs.filter(status="failed").order_by("-finished_at")
@@ -239,6 +241,7 @@ def _lane(server: Server, waiting: int, picture: Picture | None) -> Lane:
         chip=chip,
         sentence=wording.sentence_of_server(server),
         troubled=not works,
+        stopped=server.is_paused or server.held_until is not None,
         running=job is not None,
         percent=wording.percent_of(job) if job else "",
         time_left=wording.time_left_of(job) if job else "",
