@@ -216,7 +216,7 @@ class Stack:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def jobs(self, **query: object) -> list[dict[str, Any]]:
+    def jobs(self, **query: str | int) -> list[dict[str, Any]]:
         answer = self.api.get(f"{self.url}/api/v1/queue/jobs", params=query, timeout=10)
         assert answer.status_code == 200, answer.text
         return answer.json()["jobs"]

@@ -1,5 +1,7 @@
 """Jobs that run again: by a person's word, and after Forge did not survive them."""
 
+from uuid import UUID
+
 import pytest
 
 from events.models import Event
@@ -14,7 +16,7 @@ from tests.factories import admit, make_claimed, make_job, make_server
 pytestmark = pytest.mark.django_db(transaction=True)
 
 OWN_ORIGIN = "http://testserver"
-GONE = "00000000-0000-4000-8000-000000000000"
+GONE = UUID("00000000-0000-4000-8000-000000000000")
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +156,7 @@ def test_failed_jobs_of_one_server_one_error_or_one_batch_run_again():
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [({"server": "Nowhere"}, "server_not_found"), ({"batch": GONE}, "batch_not_found")],
+    [({"server": "Nowhere"}, "server_not_found"), ({"batch": str(GONE)}, "batch_not_found")],
 )
 def test_a_server_or_batch_that_is_not_there_is_named(body, code):
     assert ask("retry-failed", body).json()["error"] == code
@@ -218,6 +220,7 @@ def test_alone_it_goes_next():
 def test_a_stopped_server_starts_no_job_that_was_promised_its_slot(stop):
     job = make_job()
     attempt = admit(job)
+    assert attempt is not None
     Server.objects.update(**stop)
 
     assert scheduling.next_turn().choices == []

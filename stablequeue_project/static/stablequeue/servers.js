@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { closeByScrim, confirm } from "./dialog.js";
 import { fill } from "./fill.js";
-import { clearProblems, onSubmit, valuesOf } from "./form.js";
+import { busy, clearProblems, onSubmit, valuesOf } from "./form.js";
 import { Live } from "./live.js";
 import { openPanel } from "./panel.js";
 import { toastError } from "./toast.js";
