@@ -25,10 +25,11 @@ from events import log
 from jobs import broker_health, presence, scheduling
 from jobs.failpoints import Failpoint, reach
 from jobs.leadership import Standby
-from jobs.lifecycle import admit
+from jobs.lifecycle import admit, withdraw
 from jobs.models import Process, Slot
 from jobs.post import Message, Post
 from jobs.rescue import Rescuer, waiting_for_a_worker
+from servers import fleet
 from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
@@ -102,12 +103,15 @@ class Dispatcher:
                 news = News.EVERYTHING
             if news is News.EVERYTHING:
                 _open_slots()
+                _keep_back()
                 self._probe()
                 self._tally()
             if news is not News.JOBS or self._has_idle_slot:
                 self._admit()
             else:
                 self._stopping.wait(LONG_BREATH)
+            if news is not News.JOBS:
+                _end_drains()
             news = _wait_for_news(next_tick - time.monotonic(), self._stopping)
 
     def _say_goodbye(self) -> None:
@@ -143,8 +147,9 @@ class Dispatcher:
         """Have servers looked at: those in trouble often, the others now and then."""
         now = time.monotonic()
         due = {}
-        for server_id, health in Server.objects.active().values_list("id", "health"):
-            well = health == Health.ONLINE
+        seen = Server.objects.active().values_list("id", "health", "held_until")
+        for server_id, health, held_until in seen:
+            well = health == Health.ONLINE and held_until is None
             every = settings.PROBE_HEALTHY_EVERY if well else settings.PROBE_TROUBLED_EVERY
             last = self._probed_at.get(server_id)
             if last is not None and now - last < every:
@@ -169,6 +174,17 @@ def _drop_connection() -> None:
 def _open_slots() -> None:
     without = Server.objects.active().filter(slot=None)
     Slot.objects.bulk_create((Slot(server=server) for server in without), ignore_conflicts=True)
+
+
+def _keep_back() -> None:
+    """Take back what was promised on servers that are to start no job any more."""
+    for job_id, attempt in scheduling.promised_in_vain():
+        withdraw(job_id=job_id, attempt=attempt)
+
+
+def _end_drains() -> None:
+    for server_id in scheduling.drained():
+        fleet.end_drain(server_id=server_id)
 
 
 def _wait_for_news(seconds: float, stopping: threading.Event) -> News:

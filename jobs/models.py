@@ -191,6 +191,8 @@ class Slot(models.Model):
     # if the picture cannot be found.
     trouble = models.JSONField(null=True)
     eta_seconds = models.FloatField(null=True)
+    # The job in whose middle that Forge was gone; until another one ran, others go first.
+    suspect = models.UUIDField(null=True)
 
     class Meta:
         constraints = [

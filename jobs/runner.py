@@ -23,7 +23,7 @@ from jobs.preparation import Plan
 from jobs.pulse import Pulse, beat_saving, while_beating
 from jobs.slots import Lease, LeaseLost
 from models_catalog import names
-from servers import fleet, health
+from servers import fleet, health, holds
 from servers.forge import (
     ForgeBadReply,
     ForgeClient,
@@ -79,6 +79,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         reach(Failpoint.BEFORE_SEND)
         plan, generation = _draw(client, job, pulse, plan, body)
         reach(Failpoint.AFTER_RESPONSE)
+        _note_success(job.server, generation)
         return settlement.keep(job, plan, generation)
     except LeaseLost:
         return Gone("its lease was lost")
@@ -183,3 +184,8 @@ def _unexpected(error: Exception, *, sent: Lease | None) -> Outcome:
 
 def _note_health(server: Server, error: ForgeError) -> None:
     insist(lambda: health.note(server, error))
+
+
+def _note_success(server: Server, generation: Generation) -> None:
+    if not (generation.interrupted or generation.foreign_interrupt):
+        insist(lambda: holds.note_success(server))

@@ -88,13 +88,16 @@ class OwnRedis:
 class Stack:
     """One `./stablequeue up`, and a client of its API with a key of its own."""
 
-    def __init__(self, data: Path, *, redis_url: str, checkout: Path = ROOT) -> None:
+    def __init__(
+        self, data: Path, *, redis_url: str, checkout: Path = ROOT, **environment: str
+    ) -> None:
         """`checkout` is the code that runs: this one, or an earlier one."""
         self.data = data
         self._checkout = checkout
         self.port = ports.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
+        self._environment = environment
         self.api = requests.Session()
         self._aliases: list[str] = []
         self.failpoints = data.parent / "failpoints"
@@ -147,6 +150,7 @@ class Stack:
         environment["STABLEQUEUE_RATE_LIMIT"] = "off"
         environment["PYTHONPATH"] = str(self._checkout)
         environment |= {"STABLEQUEUE_TEST": "true", "STABLEQUEUE_FAILPOINT": f"@{self.failpoints}"}
+        environment |= self._environment
         environment.pop("STABLEQUEUE_DATA", None)
         return environment
 
@@ -234,6 +238,10 @@ class Stack:
     def _children(self) -> list[psutil.Process]:
         return psutil.Process(self._process.pid).children(recursive=True)
 
+    def log_lines(self) -> list[str]:
+        """The lines that all its processes have written so far."""
+        return (self.data.parent / "up.log").read_text().splitlines()
+
     # --- using it --------------------------------------------------------------------
 
     def add_server(self, port: int, **more: object) -> str:
@@ -244,6 +252,25 @@ class Stack:
         assert answer.status_code == 201, answer.text
         self._aliases.append(alias)
         return alias
+
+    def server(self, alias: str) -> dict[str, Any]:
+        answer = self.api.get(f"{self.url}/api/v1/servers/{alias}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def steer(self, alias: str, verb: str) -> dict[str, Any]:
+        """Pause, drain or resume a server."""
+        answer = self.api.post(f"{self.url}/api/v1/servers/{alias}/{verb}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def change_server(self, alias: str, /, **change: object) -> None:
+        answer = self.api.put(f"{self.url}/api/v1/servers/{alias}", json=change, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+    def delete_server(self, alias: str) -> None:
+        answer = self.api.delete(f"{self.url}/api/v1/servers/{alias}", timeout=10)
+        assert answer.status_code == 200, answer.text
 
     def remove_servers(self) -> None:
         """Remove the servers that were added since the last time."""
@@ -263,6 +290,24 @@ class Stack:
 
     def try_to_see(self, job_id: str) -> requests.Response:
         return self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
+
+    def generate_many(self, alias: str, count: int) -> str:
+        """Submit a batch of small pictures; returns its id."""
+        small = {"positive_prompt": "a cat", "steps": 1, "width": 64, "height": 64}
+        body = {"target_server_alias": alias, "generation_params": small, "bulk_quantity": count}
+        answer = self.api.post(f"{self.url}/api/v1/generate/bulk", json=body, timeout=30)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["batch_id"])
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        answer = self.api.get(f"{self.url}/api/v1/batches/{batch_id}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def jobs(self, **query: str | int) -> list[dict[str, Any]]:
+        answer = self.api.get(f"{self.url}/api/v1/queue/jobs", params=query, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["jobs"]
 
     def job(self, job_id: str) -> dict[str, Any]:
         answer = self.try_to_see(job_id)
