@@ -20,7 +20,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from events import locks, log
-from jobs import presence, scheduling
+from jobs import disk, presence, scheduling
+from jobs.chores import Timetable
 from jobs.failpoints import Failpoint, reach
 from jobs.lifecycle import admit
 from jobs.models import Process, Slot
@@ -42,7 +43,7 @@ class News(Enum):
     JOBS = "jobs"
     #: A slot was given back.
     SLOTS = "slots"
-    #: A server, or simply time has passed.
+    #: A server or a disk, or simply time has passed.
     EVERYTHING = "everything"
 
 
@@ -53,7 +54,9 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         self._post = Post()
+        self._chores = Timetable()
         self._probed_at: dict[int, float] = {}
+        self._pause = ""
         self._has_idle_slot = True
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
 
@@ -87,9 +90,10 @@ class Dispatcher:
                 self._tick()
                 news = News.EVERYTHING
             if news is News.EVERYTHING:
+                self._heed_the_disks()
                 _open_slots()
                 self._probe()
-            if news is not News.JOBS or self._has_idle_slot:
+            if not self._pause and (news is not News.JOBS or self._has_idle_slot):
                 self._admit()
             news = _wait_for_news(next_tick - time.monotonic())
         presence.forget(name=self._name)
@@ -100,6 +104,12 @@ class Dispatcher:
         presence.forget_the_dead()
         self._rescuer.look()
         self._post.redeliver(map(Message.about, waiting_for_a_worker()))
+        self._chores.send_due(self._post)
+
+    def _heed_the_disks(self) -> None:
+        before, self._pause = self._pause, disk.pause()
+        if bool(before) != bool(self._pause):
+            logger.warning("admissions %s", f"pause: {self._pause}" if self._pause else "go on")
 
     def _admit(self) -> None:
         turn = scheduling.next_turn()
@@ -158,6 +168,6 @@ def _wait_for_news(seconds: float) -> News:
         notices = list(connection.connection.notifies(timeout=max(seconds, 0), stop_after=1))
         notices += connection.connection.notifies(timeout=0)
     kinds = {json.loads(notice.payload)["kind"] for notice in notices}
-    if any(kind.startswith("server.") for kind in kinds):
+    if any(kind.startswith(("server.", "storage.")) for kind in kinds):
         return News.EVERYTHING
     return News.SLOTS if "slot.freed" in kinds else News.JOBS

@@ -36,6 +36,8 @@ def _pending(job: Job) -> Phase:
             "waiting_for_server",
             "Its server was removed. Add the server again, or cancel the job.",
         )
+    if held := _held_because(job):
+        return Phase("paused", held)
     if server.is_paused:
         return Phase("paused", f"{server.alias} is paused.")
     if server.health not in (Health.ONLINE, Health.UNKNOWN):
@@ -60,4 +62,11 @@ _PROCESSING = {
 def _processing(job: Job) -> Phase:
     slot: Slot | None = getattr(job, "slot", None)
     word = "saving" if slot is None else slot.phase or "sending"
+    if word == "saving" and (held := _held_because(job)):
+        return Phase(word, f"The pictures are drawn and wait to be saved. {held}")
     return Phase(word, _PROCESSING[word].format(alias=job.server.alias))
+
+
+def _held_because(job: Job) -> str:
+    """Why nothing at all is admitted now, as far as the job was read with it."""
+    return getattr(job, "held_because", None) or ""

@@ -80,6 +80,10 @@ class Post:
             "servers.probe", (server_id,), CHORES, None, expires=settings.PROBE_HEALTHY_EVERY
         )
 
+    def chore(self, task: str, *, expires: float) -> bool:
+        """Have a chore done, unless nobody begins it within `expires` seconds."""
+        return self._publish(task, (), CHORES, None, expires=expires)
+
     def _publish(
         self,
         task: str,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import Any, assert_never, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from jobs import images, inputs, lifecycle, payload, slots
+from jobs import disk, images, inputs, lifecycle, payload, saving, slots
 from jobs.errors import JobError
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
@@ -86,6 +87,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         outcome, still_drawing = Refused(error.code, str(error)), False
     except OSError as error:
         outcome, still_drawing = _storage_trouble(error), False
+        insist(partial(disk.note_refusal, error))
     except Exception as error:
         logger.exception("job %s: unexpected error", str(job.id)[:8])
         outcome = Charged("INTERNAL_ERROR", f"StableQueue itself failed: {type(error).__name__}.")
@@ -201,31 +203,22 @@ def _judge(job: Job, checkpoint: Checkpoint | None, generation: Generation) -> O
 
 def _save(job: Job, generation: Generation, warnings: list[str]) -> Outcome:
     """Stage the pictures; while the disk refuses, wait for it rather than draw again."""
-    deadline = time.monotonic() + settings.SAVE_PATIENCE
-    while True:
-        try:
-            staged = images.stage(
-                job_id=job.id,
-                attempt=job.attempt,
-                pictures=generation.images,
-                seeds=generation.seeds,
-            )
-            return Drawn(staged, generation.info, tuple(warnings))
-        except OSError as error:
-            if time.monotonic() > deadline:
-                return Charged("STORAGE_UNAVAILABLE", _storage_trouble(error).message)
-            if not lifecycle.keep_saving(job_id=job.id, attempt=job.attempt):
-                return Gone()
-            time.sleep(settings.WORKER_BEAT)
+    stage = partial(
+        images.stage,
+        job_id=job.id,
+        attempt=job.attempt,
+        pictures=generation.images,
+        seeds=generation.seeds,
+    )
+    try:
+        staged = saving.patiently(stage, job=job)
+    except OSError as error:
+        return Charged("STORAGE_UNAVAILABLE", disk.sentence_of(error))
+    return Gone() if staged is None else Drawn(staged, generation.info, tuple(warnings))
 
 
 def _storage_trouble(error: OSError) -> Snoozed:
-    return Snoozed(
-        "STORAGE_UNAVAILABLE",
-        f"The pictures folder cannot be written ({error.strerror or error}). "
-        "Free some space or mend its rights; the job goes on by itself.",
-        seconds=settings.STORAGE_WAIT,
-    )
+    return Snoozed("STORAGE_UNAVAILABLE", disk.sentence_of(error), seconds=settings.STORAGE_WAIT)
 
 
 def _note_health(server: Server, error: ForgeError) -> None:
@@ -238,8 +231,11 @@ def _settle(job: Job, outcome: Outcome) -> None:
     match outcome:
         case Drawn(pictures, info, warnings):
             result = _result(pictures, info, warnings)
+            attach = partial(
+                lifecycle.complete, job=job, attempt=job.attempt, pictures=pictures, result=result
+            )
             try:
-                lifecycle.complete(job=job, attempt=job.attempt, pictures=pictures, result=result)
+                saving.patiently(attach, job=job)
             except OSError as error:
                 trouble = _storage_trouble(error)
                 lifecycle.retry_later(**mine, code=trouble.code, message=trouble.message)

@@ -10,6 +10,7 @@ from PIL import Image
 from jobs import inputs, lifecycle
 from jobs.errors import InputInvalid, InputNotFound
 from jobs.models import Input
+from servers.models import Server
 from tests.factories import make_server
 
 pytestmark = pytest.mark.django_db
@@ -27,14 +28,16 @@ def picture(colour="red", kind="PNG"):
 
 
 def keep(parameters):
-    body, kept = inputs.keep({"generation_params": parameters})
-    return body["generation_params"], kept
+    with inputs.kept({"generation_params": parameters}) as (body, kept):
+        return body["generation_params"], kept
 
 
 def job_with(parameters):
-    replaced, kept = keep(parameters)
-    server = make_server()
-    return lifecycle.submit(server=server, kind="img2img", parameters=replaced, seed=1, inputs=kept)
+    server = Server.objects.first() or make_server()
+    with inputs.kept(parameters) as (replaced, kept):
+        return lifecycle.submit(
+            server=server, kind="img2img", parameters=replaced, seed=1, inputs=kept
+        )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
