@@ -35,8 +35,7 @@ _looking = threading.Lock()
 
 def pause() -> str:
     """Why nothing may be admitted to any server, in a sentence; empty if it may."""
-    found = Disk.objects.holding().values_list("why", flat=True).first()
-    return found or ""
+    return next(iter(Disk.objects.reasons_to_hold()[:1]), "")
 
 
 def look() -> None:

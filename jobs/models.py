@@ -35,7 +35,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
         `held_because` says why nothing at all is admitted now; it is null if that is not so.
         """
-        held = Subquery(Disk.objects.holding().values("why")[:1])
+        held = Subquery(Disk.objects.reasons_to_hold()[:1])
         shown = self.select_related("slot").prefetch_related("server")
         return shown.annotate(held_because=held)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -14,16 +13,16 @@ from django.db.models.functions import Now
 class DiskQuerySet(models.QuerySet["Disk"]):
     """Filters that read like English."""
 
-    def holding(self) -> models.QuerySet[Disk, Any]:
-        """Those for whose sake nothing may be admitted; `why` of each is a sentence.
+    def reasons_to_hold(self) -> models.QuerySet[Disk, str]:
+        """The sentences that say why nothing may be admitted; the pictures' disk first.
 
         Words that nobody repeats stop to count: whoever saw it may be gone.
         """
         seen = ~Q(reason="") & Q(seen_at__gt=Now() - _seconds(settings.DISK_FACTS_KEPT))
         refused = Q(refused_at__gt=Now() - _seconds(settings.DISK_REFUSAL_KEPT))
         why = Case(When(seen, then=F("reason")), default=F("refusal"))
-        # The pictures first.
-        return self.filter(seen | refused).annotate(why=why).order_by("-folder")
+        holding = self.filter(seen | refused).annotate(why=why).order_by("-folder")
+        return holding.values_list("why", flat=True)
 
 
 class Disk(models.Model):
