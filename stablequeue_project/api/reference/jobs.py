@@ -136,8 +136,8 @@ JOBS = Chapter(
         "DELETE /api/v1/queue/jobs/{job_id}": Operation(
             id="delete_job",
             summary="Delete a job and its pictures",
-            description="A job that has not ended is cancelled first. Pictures that were sent along "
-            "go with it, unless another job uses them.",
+            description="A job that has not ended is cancelled first. Pictures that were sent "
+            "along go with it, unless another job uses them.",
             answer=Done,
             errors=("JOB_NOT_FOUND",),
             example="job-delete",
