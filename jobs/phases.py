@@ -55,8 +55,11 @@ _PROCESSING = {
     "generating": "{alias} is drawing.",
     "downloading": "The pictures are being fetched from {alias}.",
     "saving": "The pictures are being saved.",
-    "recovering": "Its worker was lost; {alias} is asked what became of the picture.",
+    "recovering": "Its worker or its answer was lost; {alias} is asked for the picture.",
 }
+_RECOVERING_LATER = (
+    "Its worker or its answer was lost; {alias} is asked for the picture once it is back."
+)
 
 
 def _processing(job: Job) -> Phase:
@@ -64,7 +67,9 @@ def _processing(job: Job) -> Phase:
     word = "saving" if slot is None else slot.phase or "sending"
     if word == "saving" and (held := _held_because(job)):
         return Phase(word, f"The pictures are drawn and wait to be saved. {held}")
-    return Phase(word, _PROCESSING[word].format(alias=job.server.alias))
+    is_there = job.server.health in (Health.ONLINE, Health.UNKNOWN)
+    reason = _PROCESSING[word] if is_there or word != "recovering" else _RECOVERING_LATER
+    return Phase(word, reason.format(alias=job.server.alias))
 
 
 def _held_because(job: Job) -> str:
