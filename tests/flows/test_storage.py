@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from celery import Celery
 

@@ -45,17 +45,3 @@ def test_thumbnails_and_retention_are_sent_when_there_is_work(queue):
     Timetable().send_due(Post())
 
     assert {"jobs.make_thumbnails", "jobs.apply_retention"} <= set(queue())
-
-
-def test_what_could_not_be_sent_is_sent_the_next_time(queue, settings):
-    timetable = Timetable()
-
-    class Down:
-        def chore(self, task, *, expires):
-            return False
-
-    timetable.send_due(Down())
-    assert queue() == []
-
-    timetable.send_due(Post())
-    assert queue() == ["jobs.look_at_disks", "jobs.sweep"]

@@ -1,14 +1,18 @@
 """A disk that refuses for a while costs time, not a generation."""
 
 import errno
+import threading
 
 import pytest
+from django.db import connection
 
-from jobs import disk, saving
+from jobs import disk, images, saving, settlement
 from jobs.models import Job
-from tests.factories import make_claimed
+from jobs.outcomes import Drawn
+from tests.factories import make_claimed, png
+from tests.flows.stack import eventually
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +55,24 @@ def test_patience_ends(settings):
 
     with pytest.raises(OSError, match="No space"):
         saving.patiently(Refusing(1000), job=job)
+
+
+def test_pictures_that_cannot_get_their_names_wait_and_are_not_drawn_again(folders):
+    job, _ = make_claimed()
+    staged = images.stage(job_id=job.id, attempt=job.attempt, pictures=[png()], seeds=[1])
+    elsewhere = folders.rename(folders.with_name("elsewhere"))
+    settling = threading.Thread(target=_settle, args=(job, Drawn(staged, {})))
+
+    settling.start()
+    eventually(disk.pause, what="the refusal")
+    elsewhere.rename(folders)
+    settling.join()
+
+    job.refresh_from_db()
+    assert (job.status, job.retry_count) == ("completed", 0)
+    assert images.path_of(staged[0].name).read_bytes() == png()
+
+
+def _settle(job, outcome):
+    settlement.settle(job, outcome)
+    connection.close()
