@@ -2,6 +2,8 @@
 
 import time
 
+from celery import Celery
+
 from servers.simulator.server import ForgeSimulator
 from tests.flows.stack import OwnRedis, Stack
 
@@ -77,3 +79,28 @@ def test_everything_killed_at_once_and_started_again_finishes_all_jobs(tmp_path)
         assert forge.journal.max_parallel == 1
         names = {path.name for path in (stack.data / "outputs").glob("*.png")}
         assert names == {name for job in ended for name in job["result_details"]["images"]}
+
+
+def test_r13_messages_that_mean_nothing_are_dropped_and_the_worker_lives(stack, own_redis, forge):
+    alias = stack.add_server(forge.port)
+    listed = stack.api.get(f"{stack.url}/api/v1/servers/{alias}", timeout=10).json()
+    stack.wait_for(stack.generate(alias), "completed")
+
+    worker = stack.worker()
+    own_redis.client.lpush(listed["queue_name"], "this is no message", b"\xff\xfe", "{}")
+    nobody = "00000000-0000-4000-8000-000000000000"
+    with Celery(broker=own_redis.url) as app:
+        for task, args in [
+            ("jobs.run", (nobody, 1)),
+            ("jobs.run", ("no id", "no number")),
+            ("jobs.collect", (nobody, 1)),
+            ("jobs.recover", (0, 1)),
+            ("jobs.explode", ()),
+        ]:
+            app.send_task(task, args=args, queue=listed["queue_name"], ignore_result=True)
+
+    jobs = [stack.generate(alias) for _ in range(3)]
+    assert [stack.wait_for(job_id)["status"] for job_id in jobs] == ["completed"] * 3
+    assert len(forge.journal.generations) == 4
+    assert own_redis.client.llen(listed["queue_name"]) == 0
+    assert stack.worker() == worker

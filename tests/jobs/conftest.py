@@ -29,7 +29,9 @@ class Bench:
 
     def run(self, job):
         """One attempt, as a worker runs it; returns the job as it is afterwards."""
-        runner.run(job_id=job.id, attempt=admit(job), worker="w1")
+        attempt = admit(job)
+        assert attempt is not None
+        runner.run(job_id=job.id, attempt=attempt, worker="w1")
         job.refresh_from_db()
         return job
 
