@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from jobs import retention, thumbnails
+from jobs import retention, sweep, thumbnails
 from jobs.post import Post
 
 
@@ -30,7 +30,7 @@ class Timetable:
             Chore("jobs.look_at_disks", settings.DISK_LOOK_EVERY),
             Chore("jobs.make_thumbnails", settings.THUMBNAILS_EVERY, thumbnails.are_due),
             Chore("jobs.apply_retention", settings.RETENTION_EVERY, retention.is_set),
-            Chore("jobs.sweep", settings.SWEEP_EVERY),
+            Chore("jobs.sweep", settings.SWEEP_EVERY, sweep.is_needed),
         )
 
     def send_due(self, post: Post) -> None:

@@ -113,7 +113,7 @@ def _see(folder: Disk.Folder, *, was_low: bool) -> _Seen:
     is_pictures = folder == Disk.Folder.PICTURES
     try:
         if is_pictures:
-            images.require_writable()
+            images.require_there()
         usage = shutil.disk_usage(_existing(settings.OUTPUTS_DIR if is_pictures else _inputs()))
     except OSError as error:
         return _Seen(None, None, sentence_of(error) if is_pictures else _inputs_trouble(error))

@@ -110,12 +110,24 @@ def path_of(name: str) -> Path:
     return Path(settings.OUTPUTS_DIR) / name
 
 
-def require_writable() -> None:
-    """Raise OSError unless a picture could be saved right now. Makes the folder at first."""
+def require_there() -> None:
+    """Raise OSError unless our folder is there and says that it takes files. Makes it at first.
+
+    Writes nothing, so that it can be asked often without waking a disk.
+    """
     folder = Path(settings.OUTPUTS_DIR)
     if not (folder / MARK).exists():
         _adopt(folder)
-    staging = folder / STAGING
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def require_writable() -> None:
+    """Raise OSError unless a picture could be saved right now: some bytes are written."""
+    require_there()
+    staging = Path(settings.OUTPUTS_DIR) / STAGING
     staging.mkdir(exist_ok=True)
     probe = staging / f"probe-{os.getpid()}-{time.monotonic_ns()}"
     try:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from events import forgetting, idempotency
+from events.models import Event
 from jobs import images, strays
 from jobs.models import Job, SweepMark
 from jobs.strays import Part
@@ -18,6 +19,18 @@ logger = logging.getLogger(__name__)
 
 MISSING = "missing pictures"
 """The step that removes nothing: it counts rows whose file is gone."""
+_SEEN = "events seen"
+"""Not a step: its mark holds the last event there was at the last sweep."""
+
+
+def is_needed() -> bool:
+    """Whether anything has happened since the last sweep, or that one went only part of the way.
+
+    Where nothing happens a sweep would do no more than wake the disks.
+    """
+    marks = dict(SweepMark.objects.values_list("step", "cursor"))
+    seen = marks.pop(_SEEN, None)
+    return seen != _last_event() or any(marks.values())
 
 
 def sweep() -> None:
@@ -25,9 +38,10 @@ def sweep() -> None:
 
     While the folder of the pictures can't be used, what lies in it is left alone.
     """
+    SweepMark.objects.update_or_create(step=_SEEN, defaults={"cursor": _last_event()})
     steps = dict(_STEPS)
     try:
-        images.require_writable()
+        images.require_there()
         steps |= _STEPS_WITH_PICTURES
     except OSError as error:
         logger.info("the sweep leaves the pictures alone: %s", error)
@@ -40,6 +54,11 @@ def missing_pictures() -> int:
     """Rows of pictures whose file was gone in the last whole round."""
     mark = SweepMark.objects.filter(step=MISSING).first()
     return mark.found_last if mark else 0
+
+
+def _last_event() -> str:
+    newest = Event.objects.order_by("-id").values_list("id", flat=True).first()
+    return str(newest or "")
 
 
 def _go_on(name: str, step: Callable[[str], Part]) -> int:

@@ -336,7 +336,7 @@ DISK_REFUSAL_KEPT = 10.0 * TIME_SCALE
 THUMBNAILS_EVERY = 2.0 * TIME_SCALE
 THUMBNAILS_WAIT = 600.0 * TIME_SCALE
 """Seconds until thumbnails are tried again of a picture that could not be read."""
-SWEEP_EVERY = 600.0 * TIME_SCALE
+SWEEP_EVERY = 1800.0 * TIME_SCALE
 STRAY_AGE = 24 * 3600.0 * TIME_SCALE
 """Seconds after which a picture without a row is taken for a dead worker's."""
 UNUSED_INPUT_AGE = 3600.0 * TIME_SCALE

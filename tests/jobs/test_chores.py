@@ -5,10 +5,10 @@ import json
 import pytest
 import redis
 
-from jobs import retention
+from jobs import retention, sweep
 from jobs.chores import Timetable
 from jobs.post import CHORES, Post
-from tests.factories import make_completed
+from tests.factories import make_completed, make_job
 
 pytestmark = pytest.mark.django_db
 
@@ -31,11 +31,20 @@ def queue(settings, folders):
 
 def test_what_is_always_needed_is_sent_at_once_and_then_not_before_its_time(queue):
     timetable, post = Timetable(), Post()
+    make_job()
 
     timetable.send_due(post)
     timetable.send_due(post)
 
     assert queue() == ["jobs.look_at_disks", "jobs.sweep"]
+
+
+def test_where_nothing_happens_only_the_disks_are_looked_at(queue):
+    sweep.sweep()
+
+    Timetable().send_due(Post())
+
+    assert queue() == ["jobs.look_at_disks"]
 
 
 def test_thumbnails_and_retention_are_sent_when_there_is_work(queue):

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from events.models import Event
-from jobs import disk, phases, scheduling
+from jobs import disk, images, phases, scheduling
 from jobs.models import Disk, Job
 from stablequeue_project.queue_now import queue_now
 from tests.factories import make_completed, make_job
@@ -95,6 +96,25 @@ def test_a_folder_that_is_gone_is_told_with_what_helps(folders):
     folders.with_name("elsewhere").rename(folders)
     disk.look()
     assert disk.pause() == ""
+
+
+def test_a_read_only_disk_is_told(folders):
+    def mount(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folders)]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+    if not mount("size=1m"):
+        pytest.skip("needs the right to mount")
+    try:
+        (folders / images.MARK).touch()
+        disk.look()
+        assert disk.pause() == ""
+        assert mount("remount,ro")
+
+        disk.look()
+        assert "is read-only" in disk.pause()
+    finally:
+        subprocess.run(["umount", "--lazy", str(folders)], check=True)
 
 
 def test_a_refused_worker_holds_everything_while_it_says_so(settings):

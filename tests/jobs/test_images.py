@@ -59,6 +59,15 @@ def test_a_person_can_say_that_an_empty_folder_is_meant(folders):
     images.require_writable()
 
 
+def test_to_ask_whether_the_folder_is_there_writes_nothing(folders):
+    images.require_there()
+    before = folders.stat().st_mtime_ns
+    images.require_there()
+
+    assert folders.stat().st_mtime_ns == before
+    assert not (folders / images.STAGING).exists()
+
+
 def test_publishing_again_changes_nothing(folders):
     pictures = staged()
     images.publish(pictures)

@@ -117,6 +117,16 @@ def test_a_step_is_bounded_and_the_next_one_goes_on(server, monkeypatch):
     assert [retention.apply(), retention.apply(), retention.apply()] == [2, 1, 0]
 
 
+def test_starred_jobs_do_not_stand_in_the_way_of_others(server, monkeypatch):
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    starred = [ended(server, days=days, starred=True) for days in (20, 21, 22)]
+    ended(server, days=8)
+    retention.set_rule(keep_days=7, keep_bytes=None)
+
+    assert retention.apply() == 1
+    assert left() == {job.id for job in starred}
+
+
 def test_the_event_of_an_expired_job_says_why(server):
     job = ended(server, days=8)
     retention.set_rule(keep_days=7, keep_bytes=None)

@@ -282,3 +282,22 @@ def test_a_step_that_the_disk_refuses_does_not_stop_the_others(folders, caplog):
     assert not Event.objects.filter(subject_id=str(job.id)).exists()
     lines = [record.message for record in caplog.records if record.message.startswith("sweep: ")]
     assert len(lines) == 1
+
+
+def test_a_sweep_is_needed_only_after_something_happened():
+    sweep.sweep()
+    assert not sweep.is_needed()
+
+    make_job()
+    assert sweep.is_needed()
+    sweep.sweep()
+    assert not sweep.is_needed()
+
+
+def test_a_sweep_that_went_part_of_the_way_is_needed_again(monkeypatch):
+    monkeypatch.setattr(strays, "AT_ONCE", 1)
+    make_completed()
+
+    sweep.sweep()
+
+    assert sweep.is_needed()

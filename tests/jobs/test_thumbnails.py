@@ -75,6 +75,13 @@ def bomb(side):
     return signature + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def large():
+    """A true picture, of one bit a pixel, that has just too many of them."""
+    file = io.BytesIO()
+    Picture.new("1", (8100, 8100)).save(file, "PNG")
+    return file.getvalue()
+
+
 def noise():
     file = io.BytesIO()
     Picture.frombytes("RGB", (64, 64), os.urandom(3 * 64 * 64)).save(file, "PNG")
@@ -113,8 +120,8 @@ def test_a_small_picture_is_not_blown_up():
 
 @pytest.mark.parametrize(
     "content",
-    [bomb(50_000), b"\x89PNG\r\n\x1a\n and no more", noise()[:6000], b"<svg/>"],
-    ids=["bomb", "no picture", "truncated", "svg"],
+    [bomb(50_000), large(), b"\x89PNG\r\n\x1a\n and no more", noise()[:6000], b"<svg/>"],
+    ids=["bomb", "too many pixels", "no picture", "truncated", "svg"],
 )
 def test_a_hostile_picture_is_given_up_and_the_others_are_not(content):
     server = make_server()
