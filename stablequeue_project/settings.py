@@ -331,7 +331,7 @@ PROCESS_GONE_AFTER = 10.0 * TIME_SCALE
 DISK_LOOK_EVERY = 10.0 * TIME_SCALE
 DISK_FACTS_KEPT = max(60.0 * TIME_SCALE, 5.0)
 """Seconds after which it counts no more what was seen of a disk."""
-DISK_REFUSAL_KEPT = 10.0 * TIME_SCALE
+DISK_REFUSAL_KEPT = max(10.0 * TIME_SCALE, 3.0)
 """Seconds without admissions after a worker could not write; it tries again every beat."""
 THUMBNAILS_EVERY = 2.0 * TIME_SCALE
 THUMBNAILS_WAIT = 600.0 * TIME_SCALE
