@@ -154,7 +154,7 @@ def _answer_once(
             status=response.status_code,
             **({"created_id": created_id(response.data)} if created_id else _body(response)),
         )
-    _sweep()
+    forget_expired()
     return response
 
 
@@ -178,7 +178,8 @@ def _body(response: Response) -> dict[str, str]:
     return {"body": JSONRenderer().render(response.data).decode()}
 
 
-def _sweep() -> None:
+def forget_expired() -> int:
     """Forget some of the expired answers. Skips those that another request is forgetting."""
     expired = Answer.objects.expired().select_for_update(skip_locked=True)[:_SWEPT_AT_ONCE]
-    Answer.objects.filter(pk__in=expired.values("pk")).delete()
+    count, _ = Answer.objects.filter(pk__in=expired.values("pk")).delete()
+    return count

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from apikeys.models import ApiKey
 from events.idempotency import idempotent
-from jobs import images, inputs, intake, lifecycle
+from jobs import images, inputs, intake, lifecycle, thumbnails
 from jobs.batches import tallies
 from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound
 from jobs.models import Batch, Image, Input, Job
@@ -24,6 +24,7 @@ from jobs.serializers import (
     GenerateSerializer,
     JobListQuery,
     PageQuery,
+    PictureQuery,
     RetryFailedSerializer,
     batch_on_the_wire,
     job_on_the_wire,
@@ -179,15 +180,33 @@ class RetryFailedView(APIView):
         return Response({"success": True, "message": message, "retried": retried, "left": left})
 
 
+class StarView(APIView):
+    """POST and DELETE /queue/jobs/<id>/star: spare a job from being removed, or don't."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request, job_id: str) -> Response:
+        job = lifecycle.star(job_id=_uuid(job_id), starred=True)
+        return Response({"message": "Job is kept for ever.", "job": job_on_the_wire(job)})
+
+    def delete(self, request: Request, job_id: str) -> Response:
+        job = lifecycle.star(job_id=_uuid(job_id), starred=False)
+        return Response({"message": "Job is kept like any other.", "job": job_on_the_wire(job)})
+
+
 class OutputView(APIView):
-    """GET /outputs/<name>: a picture, byte for byte as Forge made it."""
+    """GET /outputs/<name>: a picture, byte for byte as Forge made it, or a small version."""
 
     access: ClassVar = "media"
 
     def get(self, request: Request, name: str) -> HttpResponseBase:
+        query = PictureQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
         if not Image.objects.filter(name=name).exists():
             raise ImageNotFound
-        return _file(images.path_of(name), "image/png", ImageNotFound())
+        size = query.validated_data.get("size")
+        small = _thumbnail(name, size) if size else None
+        return small or _file(images.path_of(name), "image/png", ImageNotFound(), for_ever=not size)
 
 
 class InputView(APIView):
@@ -232,13 +251,26 @@ def _uuid(text: str, missing: type[JobNotFound | BatchNotFound] = JobNotFound) -
         raise missing(text) from error
 
 
-def _file(path: Any, content_type: str, missing: Exception) -> FileResponse:
+def _thumbnail(name: str, size: str) -> FileResponse | None:
+    """The thumbnail. None if there is none, or none yet."""
+    try:
+        return _file(thumbnails.path_of(name, size), thumbnails.CONTENT_TYPE, ImageNotFound())
+    except ImageNotFound:
+        thumbnails.make_again(name)
+        return None
+
+
+def _file(
+    path: Any, content_type: str, missing: Exception, *, for_ever: bool = True
+) -> FileResponse:
     try:
         response = FileResponse(path.open("rb"), content_type=content_type)
     except OSError as error:
         raise missing from error
-    # A name is never given twice, so what it names never changes.
-    response["Cache-Control"] = "private, max-age=31536000, immutable"
+    # A name is never given twice, so what it names never changes. But the picture itself may
+    # stand in for a thumbnail yet to be made.
+    caching = "max-age=31536000, immutable" if for_ever else "no-cache"
+    response["Cache-Control"] = f"private, {caching}"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

@@ -22,7 +22,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from events import log
-from jobs import broker_health, presence, scheduling
+from jobs import broker_health, disk, presence, scheduling
+from jobs.chores import Timetable
 from jobs.failpoints import Failpoint, reach
 from jobs.leadership import Standby
 from jobs.lifecycle import admit, withdraw
@@ -50,7 +51,7 @@ class News(Enum):
     JOBS = "jobs"
     #: A slot was given back.
     SLOTS = "slots"
-    #: A server, or simply time has passed.
+    #: A server or a disk, or simply time has passed.
     EVERYTHING = "everything"
 
 
@@ -61,8 +62,9 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         self._post = Post()
+        self._chores = Timetable()
         self._probed_at: dict[int, float] = {}
-        self._next_tally = 0.0
+        self._pause = ""
         self._has_idle_slot = True
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
 
@@ -102,11 +104,11 @@ class Dispatcher:
                 self._tick()
                 news = News.EVERYTHING
             if news is News.EVERYTHING:
+                self._heed_the_disks()
                 _open_slots()
                 _keep_back()
                 self._probe()
-                self._tally()
-            if news is not News.JOBS or self._has_idle_slot:
+            if not self._pause and (news is not News.JOBS or self._has_idle_slot):
                 self._admit()
             else:
                 self._stopping.wait(LONG_BREATH)
@@ -125,6 +127,12 @@ class Dispatcher:
         presence.forget_the_dead()
         unsaved = map(Message.to_collect, self._rescuer.look())
         self._post.redeliver([*map(Message.about, waiting_for_a_worker()), *unsaved])
+        self._chores.send_due(self._post)
+
+    def _heed_the_disks(self) -> None:
+        before, self._pause = self._pause, disk.pause()
+        if bool(before) != bool(self._pause):
+            logger.warning("admissions %s", f"pause: {self._pause}" if self._pause else "go on")
 
     def _admit(self) -> None:
         turn = scheduling.next_turn()
@@ -157,11 +165,6 @@ class Dispatcher:
             elif self._post.probe(server_id):
                 due[server_id] = now
         self._probed_at = due
-
-    def _tally(self) -> None:
-        now = time.monotonic()
-        if now >= self._next_tally and self._post.tally():
-            self._next_tally = now + settings.TALLY_EVERY
 
 
 def _drop_connection() -> None:
@@ -200,6 +203,6 @@ def _wait_for_news(seconds: float, stopping: threading.Event) -> News:
             notices += connection.connection.notifies(timeout=min(left, ATTENTION), stop_after=1)
         notices += connection.connection.notifies(timeout=0)
     kinds = {json.loads(notice.payload)["kind"] for notice in notices}
-    if any(kind.startswith("server.") for kind in kinds):
+    if any(kind.startswith(("server.", "storage.")) for kind in kinds):
         return News.EVERYTHING
     return News.SLOTS if "slot.freed" in kinds else News.JOBS

@@ -5,7 +5,8 @@ JobError
 ├─ JobOperationInvalid  the job's status does not allow the verb
 ├─ BatchNotFound        no batch has this id
 ├─ ImageNotFound        no picture has this name
-└─ InputInvalid         a picture sent by the client cannot be used
+├─ InputInvalid         a picture sent by the client cannot be used
+└─ InputsUnwritable     a picture sent by the client cannot be kept just now
 """
 
 from __future__ import annotations
@@ -60,3 +61,15 @@ class InputInvalid(JobError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.fields = {field: [problem]}
+
+
+class InputsUnwritable(JobError):
+    """The disk of the input pictures refuses."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The pictures sent along cannot be kept just now ({problem}); nothing was stored. "
+            "Free some space where StableQueue keeps its data, and send the request again."
+        )

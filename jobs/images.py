@@ -1,10 +1,15 @@
 """Pictures on disk: staged beside their final place, synced, then linked to their name.
 
 A name that exists is never overwritten, and a file is in place before its row says so.
+The folder carries a mark, so that the empty place where its disk is mounted is not taken
+for it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import filecmp
 import hashlib
 import os
 import shutil
@@ -16,7 +21,21 @@ from uuid import UUID
 
 from django.conf import settings
 
+from jobs.models import Image
+
 STAGING = ".staging"
+MARK = ".stablequeue"
+"""The file that tells our folder of pictures."""
+
+_WITHOUT_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""What the disks say that know no hard links, as those of some shared folders."""
+
+
+class FolderIsAnother(OSError):
+    """The folder of the pictures holds none of those made before."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ENOENT, "none of the pictures made before is there")
 
 
 @dataclass(frozen=True)
@@ -61,12 +80,12 @@ def stage(
 def publish(images: Sequence[StagedImage]) -> None:
     """Give staged pictures their final names. Either all get one or none does.
 
-    Raises OSError; FileExistsError if a name is taken.
+    Doing it again changes nothing. Raises OSError; FileExistsError if a name is taken.
     """
     done: list[str] = []
     try:
         for image in images:
-            os.link(image.path, path_of(image.name))
+            _give_name(image.path, path_of(image.name))
             done.append(image.name)
         _sync_folder(settings.OUTPUTS_DIR)
     except OSError:
@@ -75,9 +94,10 @@ def publish(images: Sequence[StagedImage]) -> None:
 
 
 def remove(names: Sequence[str]) -> None:
-    """Take pictures away; one that is gone already is no error."""
+    """Take pictures away. What cannot be removed now is left to the sweep."""
     for name in names:
-        path_of(name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path_of(name).unlink()
 
 
 def discard_staging(*, job_id: UUID, attempt: int) -> None:
@@ -90,15 +110,68 @@ def path_of(name: str) -> Path:
     return Path(settings.OUTPUTS_DIR) / name
 
 
+def require_there() -> None:
+    """Raise OSError unless our folder is there and says that it takes files. Makes it at first.
+
+    Writes nothing, so that it can be asked often without waking a disk.
+    """
+    folder = Path(settings.OUTPUTS_DIR)
+    if not (folder / MARK).exists():
+        _adopt(folder)
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
 def require_writable() -> None:
-    """Raise OSError unless a picture could be saved right now."""
-    folder = Path(settings.OUTPUTS_DIR) / STAGING
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f"probe-{os.getpid()}-{time.monotonic_ns()}"
+    """Raise OSError unless a picture could be saved right now: some bytes are written."""
+    require_there()
+    staging = Path(settings.OUTPUTS_DIR) / STAGING
+    staging.mkdir(exist_ok=True)
+    probe = staging / f"probe-{os.getpid()}-{time.monotonic_ns()}"
     try:
         probe.write_bytes(b"\0" * 4096)
     finally:
         probe.unlink(missing_ok=True)
+
+
+def _adopt(folder: Path) -> None:
+    """Mark the folder as ours: there are no pictures yet, or it holds some of the newest."""
+    newest = list(Image.objects.order_by("-id").values_list("name", flat=True)[:100])
+    if newest and not any((folder / name).exists() for name in newest):
+        raise FolderIsAnother
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+
+
+def _give_name(staged: Path, final: Path) -> None:
+    try:
+        os.link(staged, final)
+    except FileExistsError:
+        # It has its name already if a commit is repeated whose answer was lost.
+        if not filecmp.cmp(staged, final, shallow=False):
+            raise
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        _copy_to_name(staged, final)
+
+
+def _copy_to_name(staged: Path, final: Path) -> None:
+    """Without links: claim the name by an empty file, then put a complete one in its place."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        copy = staged.with_suffix(".copy")
+        try:
+            _write_synced(copy, staged.read_bytes())
+            copy.replace(final)
+        except OSError:
+            final.unlink(missing_ok=True)
+            raise
+        return
+    if not filecmp.cmp(staged, final, shallow=False):
+        raise FileExistsError(errno.EEXIST, "the name is taken", str(final))
 
 
 def _staging_folder(job_id: UUID, attempt: int) -> Path:

@@ -1,4 +1,9 @@
-"""Pictures that clients send along: kept as files by their SHA-256, shown as references."""
+"""Pictures that clients send along: kept as files by their SHA-256, shown as references.
+
+One that no job uses any more is removed, file and row. Whoever is about to use one holds its
+row until the job is stored, and whoever removes one holds it until the file is gone; so a
+picture is either there for the new job or written again for it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,17 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.db import connection, transaction
 from PIL import Image as Picture
 from PIL import UnidentifiedImageError
 
-from jobs.errors import InputInvalid, InputNotFound
+from jobs.errors import InputInvalid, InputNotFound, InputsUnwritable
 from jobs.models import Input, Job
 
 FIELDS = frozenset({"init_images", "mask", "image", "input_image", "mask_image"})
@@ -25,19 +32,41 @@ FIELDS = frozenset({"init_images", "mask", "image", "input_image", "mask_image"}
 CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 MAX_PIXELS = 64_000_000
 MAX_INPUTS = 20
+DRAFT = "draft-"
+"""How the name of a file begins that is being written."""
 
 
-def keep(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
-    """Store every picture in `body` and put a reference in its place.
+@contextmanager
+def kept(body: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], list[Input]]]:
+    """Store every picture in `body`, with a reference put in its place, and keep them all
+    until the block has stored what uses them.
 
-    Files are written before their rows. Raises InputInvalid naming the place in `body`.
+    With pictures the block is a transaction, which must end soon. Raises InputInvalid naming
+    the place in `body`, InputsUnwritable.
     """
-    found: dict[str, Input] = {}
+    found: dict[str, _Found] = {}
     replaced = {name: _keep_in(name, name, value, found) for name, value in body.items()}
-    # In one order for all, as this may be part of a longer transaction: no two wait in a ring.
-    kept = [found[sha256] for sha256 in sorted(found)]
-    Input.objects.bulk_create(kept, ignore_conflicts=True)
-    return replaced, kept
+    with transaction.atomic() if found else nullcontext():
+        # In one order for all: no two wait in a ring.
+        rows = [_hold(found[sha256]) for sha256 in sorted(found)]
+        yield replaced, rows
+
+
+def forget_unused(sha256s: Iterable[str]) -> int:
+    """Remove those of the inputs that no job uses, with their files. Returns how many."""
+    return sum(_forget(sha256) for sha256 in sha256s)
+
+
+def forget_file(sha256: str) -> bool:
+    """Remove the file of an input that has no row. False if it has one by now."""
+    with transaction.atomic():
+        stray = Input(sha256=sha256, bytes=0, content_type="")
+        # Waits for whoever is about to use the file; that one's row is then in the way.
+        if not _insert(stray):
+            return False
+        path_of(sha256).unlink(missing_ok=True)
+        Input.objects.filter(sha256=sha256).delete()
+    return True
 
 
 def reader_of(job: Job) -> Callable[[str], str]:
@@ -63,11 +92,61 @@ def path_of(sha256: str) -> Path:
     return Path(settings.INPUTS_DIR) / sha256[:2] / sha256
 
 
-def _keep_in(path: str, name: str, value: Any, found: dict[str, Input]) -> Any:
+def _forget(sha256: str) -> bool:
+    with transaction.atomic():
+        row = Input.objects.filter(sha256=sha256)
+        if row.select_for_update().first() is None:
+            return False
+        # Asked only now, as who held the row before may have stored a job that uses it.
+        if Job.inputs.through.objects.filter(input_id=sha256).exists():
+            return False
+        path_of(sha256).unlink(missing_ok=True)
+        row.delete()
+    return True
+
+
+class _Found(NamedTuple):
+    """A picture of a request. Without content it was named by its hash alone."""
+
+    row: Input
+    place: str
+    content: bytes | None
+
+
+def _hold(found: _Found) -> Input:
+    """Keep the picture, row and file, until the transaction ends."""
+    while not _insert(found.row):
+        # Shared with others who use it; against whoever would remove it.
+        with connection.cursor() as cursor:
+            cursor.execute(_KEEP, [found.row.sha256])
+            if cursor.rowcount:
+                break
+    if not path_of(found.row.sha256).exists():
+        if found.content is None:
+            raise InputInvalid(found.place, _SEND_AGAIN)
+        _write(found.row.sha256, found.content)
+    return found.row
+
+
+def _insert(row: Input) -> bool:
+    """Store the row unless there is one; waits for who is storing or removing it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [row.sha256, row.bytes, row.content_type])
+        return bool(cursor.rowcount)
+
+
+_INSERT = """
+    INSERT INTO jobs_input (sha256, bytes, content_type) VALUES (%s, %s, %s)
+    ON CONFLICT (sha256) DO NOTHING
+"""
+_KEEP = "SELECT 1 FROM jobs_input WHERE sha256 = %s FOR KEY SHARE"
+
+
+def _keep_in(path: str, name: str, value: Any, found: dict[str, _Found]) -> Any:
     if name in FIELDS and value and isinstance(value, str):
-        return _reference(_counted(path, _store(path, value), found))
+        return _reference(_counted(_sent_now(path, value), found))
     if name in FIELDS and isinstance(value, dict) and "sha256" in value:
-        return _reference(_counted(path, _sent_before(path, value["sha256"]), found))
+        return _reference(_counted(_sent_before(path, value["sha256"]), found))
     if isinstance(value, dict):
         return {key: _keep_in(f"{path}.{key}", key, item, found) for key, item in value.items()}
     if isinstance(value, list):
@@ -75,11 +154,11 @@ def _keep_in(path: str, name: str, value: Any, found: dict[str, Input]) -> Any:
     return value
 
 
-def _counted(path: str, stored: Input, found: dict[str, Input]) -> Input:
-    found[stored.sha256] = stored
-    if len(found) > MAX_INPUTS:
-        raise InputInvalid(path, f"At most {MAX_INPUTS} pictures may be sent at a time.")
-    return stored
+def _counted(found: _Found, all_found: dict[str, _Found]) -> Input:
+    all_found.setdefault(found.row.sha256, found)
+    if len(all_found) > MAX_INPUTS:
+        raise InputInvalid(found.place, f"At most {MAX_INPUTS} pictures may be sent at a time.")
+    return found.row
 
 
 def _reference(stored: Input) -> dict[str, Any]:
@@ -88,22 +167,24 @@ def _reference(stored: Input) -> dict[str, Any]:
     return {"sha256": stored.sha256, "bytes": stored.bytes, "url": url}
 
 
-def _sent_before(field: str, sha256: Any) -> Input:
+def _sent_before(place: str, sha256: Any) -> _Found:
     stored = Input.objects.filter(sha256=str(sha256)[:64]).first()
     if stored is None:
-        raise InputInvalid(field, "No picture with this SHA-256 is kept here; send it again.")
-    return stored
+        raise InputInvalid(place, _SEND_AGAIN)
+    return _Found(stored, place, None)
 
 
-def _store(field: str, text: str) -> Input:
-    """Write the picture's file; its row is still to be stored."""
-    content = _decode(field, text)
-    content_type = _content_type(field, content)
-    sha256 = hashlib.sha256(content).hexdigest()
-    target = path_of(sha256)
-    if not target.exists():
-        _write(target, content)
-    return Input(sha256=sha256, bytes=len(content), content_type=content_type)
+_SEND_AGAIN = "No picture with this SHA-256 is kept here; send it again."
+
+
+def _sent_now(place: str, text: str) -> _Found:
+    content = _decode(place, text)
+    row = Input(
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        content_type=_content_type(place, content),
+    )
+    return _Found(row, place, content)
 
 
 def _decode(field: str, text: str) -> bytes:
@@ -129,10 +210,14 @@ def _content_type(field: str, content: bytes) -> str:
     return CONTENT_TYPES[kind]
 
 
-def _write(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as draft:
-        draft.write(content)
-        draft.flush()
-        os.fsync(draft.fileno())
-    Path(draft.name).replace(target)
+def _write(sha256: str, content: bytes) -> None:
+    target = path_of(sha256)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=DRAFT, delete=False) as draft:
+            draft.write(content)
+            draft.flush()
+            os.fsync(draft.fileno())
+        Path(draft.name).replace(target)
+    except OSError as error:
+        raise InputsUnwritable(error.strerror or type(error).__name__) from error

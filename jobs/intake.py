@@ -35,17 +35,17 @@ class SubmittedBatch:
 def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
     """Submit the job of a checked `POST /generate`. Raises ServerNotFound, InputInvalid."""
     server = fleet.find_target(asked["target_server_alias"])
-    body, kept = inputs.keep({"generation_params": asked["generation_params"]})
-    parameters = body["generation_params"]
-    return lifecycle.submit(
-        server=server,
-        kind=payload.kind_of(parameters),
-        parameters=parameters,
-        seed=draw_seed(parameters),
-        inputs=kept,
-        key=key,
-        source_info=asked["source_info"],
-    )
+    with inputs.kept({"generation_params": asked["generation_params"]}) as (body, kept):
+        parameters = body["generation_params"]
+        return lifecycle.submit(
+            server=server,
+            kind=payload.kind_of(parameters),
+            parameters=parameters,
+            seed=draw_seed(parameters),
+            inputs=kept,
+            key=key,
+            source_info=asked["source_info"],
+        )
 
 
 def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> SubmittedBatch:
@@ -56,27 +56,32 @@ def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> SubmittedBa
     """
     server = fleet.find_server(asked["target_server_alias"])
     plan: Plan = asked["plan"]
-    body, kept = inputs.keep(
-        {
-            "generation_params": asked["generation_params"],
-            "axes": [{"parameters": axes.values} for axes in plan.axes],
-        }
-    )
+    request = {
+        "generation_params": asked["generation_params"],
+        "axes": [{"parameters": axes.values} for axes in plan.axes],
+    }
+    with inputs.kept(request) as (body, kept):
+        variants = _variants(body, plan)
+        batch, ids = lifecycle.submit_many(
+            server=server,
+            drafts=_drafts(variants, kept),
+            name=asked["name"],
+            key=key,
+            source_info=asked["source_info"],
+        )
+    seeds = [variant.seed for variant in variants]
+    return SubmittedBatch(batch, server, list(zip(ids, seeds, strict=True)))
+
+
+def _variants(body: Mapping[str, Any], plan: Plan) -> Sequence[Variant]:
+    """What to draw, with references in the pictures' places. Raises ValidationError."""
     axes = [
         replace(axes, values=found["parameters"])
         for axes, found in zip(plan.axes, body["axes"], strict=True)
     ]
     variants = expansion.expand(body["generation_params"], replace(plan, axes=axes))
     _check(variants)
-    batch, ids = lifecycle.submit_many(
-        server=server,
-        drafts=_drafts(variants, kept),
-        name=asked["name"],
-        key=key,
-        source_info=asked["source_info"],
-    )
-    seeds = [variant.seed for variant in variants]
-    return SubmittedBatch(batch, server, list(zip(ids, seeds, strict=True)))
+    return variants
 
 
 def retry_failed(*, server: str, error_code: str, batch: UUID | None) -> tuple[int, int]:

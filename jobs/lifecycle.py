@@ -31,7 +31,7 @@ from django.utils import timezone
 
 from apikeys.models import ApiKey
 from events import log
-from jobs import backoff, images, poison, slots
+from jobs import backoff, images, poison, removal, slots
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
@@ -236,8 +236,8 @@ def complete(
         if mine.first() is None:
             return False
         images.publish(pictures)
-        reach(Failpoint.AFTER_PUBLISH)
         try:
+            reach(Failpoint.AFTER_PUBLISH)
             Image.objects.bulk_create(
                 Image(
                     job=job,
@@ -428,17 +428,37 @@ MOST_RETRIED = 1000
 def delete(*, job_id: UUID) -> None:
     """Remove a job with its pictures; one that has not ended is cancelled first.
 
-    Raises JobNotFound.
+    Inputs that no other job uses go with it. Raises JobNotFound.
     """
     with transaction.atomic():
         job = _locked(job_id)
         changes = [] if job.status in Job.ENDED else _cancel({job.id: job.attempt})
-        slots.detach([job_id])
-        names = list(job.images.values_list("name", flat=True))
-        job.delete()
-        log.record([*changes, log.Change("job.deleted", "job", str(job_id), {"status": None})])
+        files = removal.take_out(job, changes)
         _tell("job", job_id, "job.deleted")
-    images.remove(names)
+    files.remove()
+
+
+def expire(*, job_id: UUID, because: str) -> bool:
+    """Remove a job that was kept for long enough. False if it is starred or no longer ended."""
+    with transaction.atomic():
+        ended = Job.objects.filter(id=job_id, status__in=Job.ENDED, is_starred=False)
+        job = ended.select_for_update().first()
+        if job is None:
+            return False
+        files = removal.take_out(job, [], because=because)
+        _tell("job", job_id, "job.deleted", because=because)
+    files.remove()
+    return True
+
+
+def star(*, job_id: UUID, starred: bool) -> Job:
+    """Spare a job from being removed by age or size, or don't any more. Raises JobNotFound."""
+    with transaction.atomic():
+        job = _locked(job_id)
+        if job.is_starred != starred:
+            Job.objects.filter(id=job_id).update(is_starred=starred, updated_at=Now())
+            _record("job.starred" if starred else "job.unstarred", job_id, status=job.status)
+    return Job.objects.with_everything_shown().get(id=job_id)
 
 
 def _new_task_id(job_id: UUID, attempt: int) -> str:

@@ -6,11 +6,15 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Subquery
 from django.db.models.functions import Now
 
 from apikeys.models import ApiKey
+from jobs.storage_models import Disk, KeepRule, SweepMark
 from servers.models import Server
+
+__all__ = ["Batch", "Disk", "Image", "Input", "Job", "JobQuerySet", "KeepRule", "Process"]
+__all__ += ["Slot", "SweepMark"]
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -27,8 +31,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(Q(not_before=None) | Q(not_before__lte=Now()))
 
     def with_everything_shown(self) -> JobQuerySet:
-        """With what one answer about a job needs, so that a list costs two queries."""
-        return self.select_related("slot").prefetch_related("server")
+        """With what one answer about a job needs, so that a list costs two queries.
+
+        `held_because` says why nothing at all is admitted now; it is null if that is not so.
+        """
+        held = Subquery(Disk.objects.reasons_to_hold()[:1])
+        shown = self.select_related("slot").prefetch_related("server")
+        return shown.annotate(held_because=held)
 
 
 class Batch(models.Model):
@@ -101,6 +110,8 @@ class Job(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
+    # Spared by retention.
+    is_starred = models.BooleanField(db_default=False)
 
     inputs: models.ManyToManyField[Input, Any] = models.ManyToManyField(
         "Input", related_name="jobs"
@@ -224,11 +235,22 @@ class Image(models.Model):
     bytes = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(db_default=Now())
+    # Of all sizes together; 0 while there are none.
+    thumbnail_bytes = models.PositiveBigIntegerField(db_default=0)
+    # Null when they are made, or can't be.
+    thumbnails_due_at = models.DateTimeField(null=True, db_default=Now())
 
     class Meta:
         ordering = ["job_id", "index"]
         constraints = [
             models.UniqueConstraint(fields=["job", "index"], name="image_once_per_index")
+        ]
+        indexes = [
+            models.Index(
+                fields=["thumbnails_due_at"],
+                name="image_thumbnails_due",
+                condition=Q(thumbnails_due_at__isnull=False),
+            )
         ]
 
     def __str__(self) -> str:

@@ -36,6 +36,8 @@ def _pending(job: Job) -> Phase:
             "waiting_for_server",
             "Its server was removed. Add the server again, or cancel the job.",
         )
+    if held := _held_because(job):
+        return Phase("paused", held)
     if server.is_paused:
         return Phase("paused", f"{server.alias} is {server.drain or 'paused'}.")
     if server.held_until is not None:
@@ -69,6 +71,13 @@ _RECOVERING_LATER = (
 def _processing(job: Job) -> Phase:
     slot: Slot | None = getattr(job, "slot", None)
     word = "saving" if slot is None else slot.phase or "sending"
+    if word == "saving" and (held := _held_because(job)):
+        return Phase(word, f"The pictures are drawn and wait to be saved. {held}")
     is_there = job.server.health in (Health.ONLINE, Health.UNKNOWN)
     reason = _PROCESSING[word] if is_there or word != "recovering" else _RECOVERING_LATER
     return Phase(word, reason.format(alias=job.server.alias))
+
+
+def _held_because(job: Job) -> str:
+    """Why nothing at all is admitted now, as far as the job was read with it."""
+    return getattr(job, "held_because", None) or ""

@@ -91,14 +91,13 @@ class Post:
 
     def probe(self, server_id: int) -> bool:
         """Have a server's health looked at."""
-        return self._chore("servers.probe", (server_id,), expires=settings.PROBE_HEALTHY_EVERY)
+        return self.chore("servers.probe", (server_id,), expires=settings.PROBE_HEALTHY_EVERY)
 
-    def tally(self) -> bool:
-        """Have the events counted that nobody has counted yet."""
-        return self._chore("jobs.tally", (), expires=settings.TALLY_EVERY)
+    def chore(self, task: str, args: Sequence[object] = (), *, expires: float) -> bool:
+        """Have a chore done, unless nobody begins it within `expires` seconds.
 
-    def _chore(self, task: str, args: Sequence[object], *, expires: float) -> bool:
-        """Send a chore, unless so many wait that nobody seems to do them."""
+        False if it could not be sent, or so many wait that nobody seems to do them.
+        """
         return self._length(CHORES) < MOST_CHORES and self._publish(
             task, args, CHORES, None, expires=expires
         )

@@ -9,10 +9,11 @@ it out.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from jobs import collection, images, lifecycle, payload, preparation, settlement, slots
+from jobs import collection, disk, images, lifecycle, payload, preparation, settlement, slots
 from jobs.errors import JobError
 from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
@@ -99,6 +100,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
     except Exception as error:
         if isinstance(error, OSError) and not sent:
             outcome = settlement.storage_trouble(error)
+            insist(partial(disk.note_refusal, error))
         else:
             logger.exception("job %s: unexpected error", str(job.id)[:8])
             outcome = _unexpected(error, sent=sent)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from jobs import phases
+from jobs import phases, thumbnails
 from jobs.batches import Tally
 from jobs.expansion import MAX_JOBS, Axes, Plan, TooManyJobs
 from jobs.intake import SubmittedBatch
@@ -134,6 +134,18 @@ class RetryFailedSerializer(serializers.Serializer[Any]):
     batch = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
+class PictureQuery(serializers.Serializer[Any]):
+    """The query parameters of GET /outputs/<name>."""
+
+    size = serializers.ChoiceField(
+        choices=list(thumbnails.SIZES),
+        required=False,
+        help_text="A WebP of at most "
+        + ", ".join(f"{side} pixels a side ({size})" for size, side in thumbnails.SIZES.items())
+        + "; the picture itself while there is none.",
+    )
+
+
 def names_of(job_id: UUID) -> dict[str, str]:
     """A job's id under every name that a published client reads."""
     return dict.fromkeys(("stablequeue_job_id", "mobilesd_job_id", "job_id"), str(job_id))
@@ -162,6 +174,7 @@ def job_on_the_wire(job: Job) -> dict[str, Any]:
         "errors": job.errors,
         "source_info": job.source_info or None,
         "batch_id": str(job.batch_id) if job.batch_id else None,
+        "is_starred": job.is_starred,
     }
 
 

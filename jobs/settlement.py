@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
+from functools import partial
 from typing import Any, assert_never
 
 from django.conf import settings
 
-from jobs import images, lifecycle, slots
+from jobs import disk, images, lifecycle, saving, slots
 from jobs.images import StagedImage
 from jobs.models import Job
 from jobs.outcomes import Charged, Drawn, Gone, Lost, Outcome, Refused, Snoozed
@@ -32,8 +32,11 @@ def settle(job: Job, outcome: Outcome) -> None:
     match outcome:
         case Drawn(pictures, info, warnings):
             result = _result(pictures, info, warnings)
+            attach = partial(
+                lifecycle.complete, job=job, attempt=job.attempt, pictures=pictures, result=result
+            )
             try:
-                lifecycle.complete(job=job, attempt=job.attempt, pictures=pictures, result=result)
+                saving.patiently(attach, job=job)
             except OSError as error:
                 trouble = storage_trouble(error)
                 lifecycle.retry_later(**mine, code=trouble.code, message=trouble.message)
@@ -57,8 +60,7 @@ def storage_trouble(error: OSError) -> Snoozed:
     """What it means for a job that the disk refuses."""
     return Snoozed(
         "STORAGE_UNAVAILABLE",
-        f"The pictures folder cannot be written ({error.strerror or error}). "
-        "Free some space or mend its rights; the job goes on by itself.",
+        disk.sentence_of(error),
         seconds=settings.STORAGE_WAIT,
     )
 
@@ -82,19 +84,17 @@ def _judge(job: Job, plan: Plan, generation: Generation) -> Outcome | None:
 
 def _save(job: Job, plan: Plan, generation: Generation) -> Outcome:
     """Stage the pictures; while the disk refuses, wait for it rather than draw again."""
-    deadline = time.monotonic() + settings.SAVE_PATIENCE
-    while True:
-        try:
-            staged = while_beating(lambda: _stage(job, generation), lambda: beat_saving(job))
-            return Drawn(staged, generation.info, plan.warnings)
-        except LeaseLost:
-            return Gone()
-        except OSError as error:
-            if time.monotonic() > deadline:
-                return Charged("STORAGE_UNAVAILABLE", storage_trouble(error).message)
-        if not _is_still_ours(job):
-            return Gone()
-        time.sleep(settings.WORKER_BEAT)
+
+    def stage() -> tuple[StagedImage, ...]:
+        return while_beating(lambda: _stage(job, generation), lambda: beat_saving(job))
+
+    try:
+        staged = saving.patiently(stage, job=job)
+    except LeaseLost:
+        return Gone()
+    except OSError as error:
+        return Charged("STORAGE_UNAVAILABLE", disk.sentence_of(error))
+    return Gone() if staged is None else Drawn(staged, generation.info, plan.warnings)
 
 
 def _stage(job: Job, generation: Generation) -> tuple[StagedImage, ...]:
@@ -104,14 +104,6 @@ def _stage(job: Job, generation: Generation) -> tuple[StagedImage, ...]:
         pictures=generation.images,
         seeds=generation.seeds,
     )
-
-
-def _is_still_ours(job: Job) -> bool:
-    try:
-        beat_saving(job)
-    except LeaseLost:
-        return False
-    return True
 
 
 def _result(

@@ -1,4 +1,4 @@
-"""The Celery tasks of jobs. Each takes ids and calls one function."""
+"""The Celery tasks of the server queues, and the chores. Each calls one function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from uuid import UUID
 
 from celery import Task, shared_task
 
-from jobs import recovery, runner
+from jobs import disk, recovery, retention, runner, thumbnails
+from jobs import sweep as sweeping
 from jobs import tally as tallies
 
 
@@ -34,6 +35,30 @@ def tally() -> None:
 def collect(job_id: str, attempt: int) -> None:
     """Finish a drawn job whose worker died before its pictures were attached."""
     recovery.collect(job_id=UUID(job_id), attempt=int(attempt))
+
+
+@shared_task(name="jobs.look_at_disks", queue="chores", ignore_result=True)
+def look_at_disks() -> None:
+    """See how much room there is."""
+    disk.look()
+
+
+@shared_task(name="jobs.make_thumbnails", queue="chores", ignore_result=True)
+def make_thumbnails() -> None:
+    """Make some of the thumbnails that are due."""
+    thumbnails.make_due()
+
+
+@shared_task(name="jobs.sweep", queue="chores", ignore_result=True)
+def sweep() -> None:
+    """Remove some of what crashes and time left behind."""
+    sweeping.sweep()
+
+
+@shared_task(name="jobs.apply_retention", queue="chores", ignore_result=True)
+def apply_retention() -> None:
+    """Remove some of what was kept for long enough."""
+    retention.apply()
 
 
 def _worker(task: Task[Any, Any]) -> str:

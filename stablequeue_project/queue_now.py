@@ -11,7 +11,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from events.timestamps import utc_millis
-from jobs import phases, presence
+from jobs import disk, phases, presence
 from jobs.models import Image, Job, Slot
 from servers.models import Server
 from stablequeue_project import wording
@@ -96,6 +96,8 @@ class QueueNow:
     counts: dict[str, int]
     missing: list[str]
     """Roles of ours that no living process fills."""
+    held: str
+    """Why nothing is drawn on any server, in a sentence; empty if that is not so."""
     lanes: Sequence[Lane]
     sections: Sequence[Section]
 
@@ -122,6 +124,7 @@ def queue_now(tab: str) -> QueueNow:
         summary=_summary(counts),
         counts=counts,
         missing=presence.missing_roles(),
+        held=disk.pause(),
         lanes=lanes_now(),
         sections=sections,
     )
@@ -204,11 +207,11 @@ def _moment(job: Job) -> datetime:
 
 def _first_picture(job: Job) -> Picture | None:
     first = next(iter(job.images.all()), None)
-    return _picture(first, job) if first else None
+    return _picture(first, job, "small") if first else None
 
 
-def _picture(image: Image, job: Job) -> Picture:
-    return Picture(f"/outputs/{image.name}", *wording.size_of(job))
+def _picture(image: Image, job: Job, size: str) -> Picture:
+    return Picture(f"/outputs/{image.name}?size={size}", *wording.size_of(job))
 
 
 def lanes_now() -> list[Lane]:
@@ -224,7 +227,7 @@ def _last_pictures() -> dict[int, Picture]:
     newest = Image.objects.filter(index=0).order_by("-id").select_related("job")
     found: dict[int, Picture] = {}
     for image in newest[:40]:
-        found.setdefault(image.job.server_id, _picture(image, image.job))
+        found.setdefault(image.job.server_id, _picture(image, image.job, "large"))
     return found
 
 

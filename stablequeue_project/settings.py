@@ -16,7 +16,7 @@ from environs import Env, EnvError, validate
 
 from apikeys.origins import Origin
 from apikeys.rates import HEADERS, Rate
-from jobs import failpoints
+from jobs import byte_sizes, failpoints
 from stablequeue_project import secret_files
 from stablequeue_project.secret_key import load_or_create
 
@@ -304,6 +304,17 @@ def _failpoints() -> failpoints.Plan | None:
 
 FAILPOINTS = _failpoints()
 
+
+def _bytes(name: str, default: str) -> int:
+    try:
+        return byte_sizes.parse(_read("str", name, default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error} See .env.example.") from error
+
+
+MIN_FREE = _bytes("STABLEQUEUE_MIN_FREE", "1GiB")
+"""Bytes that must be free on the disks of pictures and inputs for anything to be admitted."""
+
 DISPATCHER_TICK = 2.0 * TIME_SCALE
 """Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""
 LEASE_DEAD_TICKS = 15
@@ -324,8 +335,8 @@ LEAVE_WITHIN = 40.0 * TIME_SCALE
 it waits a little longer before it kills: docker-compose.yml and stack/processes.py say so."""
 DATABASE_PATIENCE = 900.0 * TIME_SCALE
 """Seconds a worker tries to store a finished result."""
-SAVE_PATIENCE = 900.0 * TIME_SCALE
-"""Seconds a worker tries to save finished pictures."""
+SAVE_PATIENCE = 24 * 3600.0 * TIME_SCALE
+"""Seconds a worker tries to save finished pictures: a full disk is noticed in the morning."""
 STORAGE_WAIT = 30.0 * TIME_SCALE
 """Seconds a job waits before its next try when the pictures folder cannot be written."""
 STALL_AFTER = (
@@ -340,6 +351,23 @@ PROCESS_GONE_AFTER = 10.0 * TIME_SCALE
 """Seconds of silence after which a process is taken for dead by GET /status."""
 DEAF_AFTER = 60.0 * TIME_SCALE
 """Seconds after which a worker ends itself that has free threads and takes no message."""
+DISK_LOOK_EVERY = 10.0 * TIME_SCALE
+DISK_FACTS_KEPT = max(60.0 * TIME_SCALE, 5.0)
+"""Seconds after which it counts no more what was seen of a disk."""
+DISK_REFUSAL_KEPT = max(10.0 * TIME_SCALE, 3.0)
+"""Seconds without admissions after a worker could not write; it tries again every beat."""
+THUMBNAILS_EVERY = 2.0 * TIME_SCALE
+THUMBNAILS_WAIT = 600.0 * TIME_SCALE
+"""Seconds until thumbnails are tried again of a picture that could not be read."""
+SWEEP_EVERY = 1800.0 * TIME_SCALE
+STRAY_AGE = 24 * 3600.0 * TIME_SCALE
+"""Seconds after which a picture without a row is taken for a dead worker's."""
+UNUSED_INPUT_AGE = 3600.0 * TIME_SCALE
+EVENTS_KEPT = 30 * 24 * 3600.0 * TIME_SCALE
+"""Seconds for which events are kept; those of jobs that have not ended stay."""
+RETENTION_EVERY = 60.0 * TIME_SCALE
+RETENTION_SPARES = 600.0 * TIME_SCALE
+"""Seconds for which a picture is safe from the bound on size, so that it can be fetched."""
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""

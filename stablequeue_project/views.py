@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apikeys.page_cookie import is_our_page
-from jobs import presence
+from jobs import disk, presence
 from stablequeue_project import health, metrics
 
 
@@ -20,16 +20,19 @@ from stablequeue_project import health, metrics
 def status(request: HttpRequest) -> HttpResponse:
     """GET /status: 200 while every part serves, else 503 naming what is missing.
 
+    A disk without room is told in a second line; it is no part that a restart would help.
+
     The worker and chores parts count while they consume from Redis, not just while they live.
     """
     try:
-        missing = presence.missing_roles()
+        missing, held = presence.missing_roles(), disk.pause()
     except Error:
-        missing = ["database"]
+        missing, held = ["database"], ""
     if missing:
         waiting = f"StableQueue is not ready. Missing: {', '.join(missing)}.\n"
         return HttpResponse(waiting, status=503, content_type="text/plain")
-    return HttpResponse("StableQueue is running.\n", content_type="text/plain")
+    said = ["StableQueue is running.", *([f"No job is started. {held}"] if held else [])]
+    return HttpResponse("".join(f"{line}\n" for line in said), content_type="text/plain")
 
 
 class HealthView(APIView):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
-from jobs import lifecycle
+from PIL import Image as Picture
+
+from jobs import images, lifecycle, slots
 from jobs.models import Job, Slot
 from jobs.slots import Lease
 from servers import fleet
@@ -40,3 +43,25 @@ def make_claimed(job: Job | None = None, worker: str = "w1") -> tuple[Job, Lease
     claimed = lifecycle.claim(job_id=job.id, attempt=attempt, worker=worker)
     assert claimed is not None
     return claimed
+
+
+def png(colour: str = "red", size: tuple[int, int] = (8, 8)) -> bytes:
+    """A picture as Forge would send it."""
+    file = io.BytesIO()
+    Picture.new("RGB", size, colour).save(file, "PNG")
+    return file.getvalue()
+
+
+def make_completed(job: Job | None = None, *pictures: bytes) -> Job:
+    """A job with its pictures on disk, in settings.OUTPUTS_DIR."""
+    job, lease = make_claimed(job)
+    contents = pictures or (png(),)
+    staged = images.stage(
+        job_id=job.id, attempt=job.attempt, pictures=contents, seeds=range(len(contents))
+    )
+    names = [picture.name for picture in staged]
+    lifecycle.complete(job=job, attempt=job.attempt, pictures=staged, result={"images": names})
+    slots.free(lease)
+    images.discard_staging(job_id=job.id, attempt=job.attempt)
+    job.refresh_from_db()
+    return job

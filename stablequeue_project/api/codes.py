@@ -39,6 +39,7 @@ CODES: dict[str, Code] = {
     "HOST_REFUSED": Code(400, "The Host header names no address of ours; see STABLEQUEUE_HOSTS."),
     # Our own state
     "DATABASE_UNAVAILABLE": Code(503, "The database is away; nothing was stored. Try again."),
+    "STORAGE_UNAVAILABLE": Code(503, "The disk is full or refuses; nothing was stored."),
     "INTERNAL_ERROR": Code(500, "StableQueue failed; its log says how."),
     # API keys
     "API_KEY_NOT_FOUND": Code(404, "There is no API key with this id."),

@@ -63,6 +63,14 @@ class Bench:
 
 
 @pytest.fixture
+def folders(settings, tmp_path):
+    """Empty folders of pictures and inputs; returns the one of the pictures."""
+    settings.OUTPUTS_DIR, settings.INPUTS_DIR = tmp_path / "outputs", tmp_path / "inputs"
+    settings.OUTPUTS_DIR.mkdir()
+    return settings.OUTPUTS_DIR
+
+
+@pytest.fixture
 def patience(settings, tmp_path):
     """Times short enough for a test; a generation stands still for 0.9 s before it is given up."""
     settings.OUTPUTS_DIR = tmp_path

@@ -136,7 +136,7 @@ def test_the_queue_shows_its_jobs_without_a_script(client):
 
     assert page.index("Attic ran out of GPU memory.") < page.index("a lighthouse")
     assert page.index("a lighthouse") < page.index("a koi pond")
-    assert f'src="/outputs/{name}"' in page
+    assert f'src="/outputs/{name}?size=small"' in page
 
 
 @pytest.mark.parametrize("tab", ROWS)
@@ -205,7 +205,7 @@ def test_looking_at_a_long_queue_costs_as_many_queries_as_at_a_short_one(
         fail(make_job(server), "It broke.")
         make_job(server)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         client.get(f"/queue/now?show={tab}")
 
 

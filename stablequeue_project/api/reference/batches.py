@@ -85,7 +85,7 @@ BATCHES = Chapter(
             status=202,
             answer=AcceptedBatch,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND",),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
             made={"batch_id": "/batch_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),

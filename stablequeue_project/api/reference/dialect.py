@@ -14,7 +14,7 @@ from stablequeue_project.api.reference.batches import AcceptedBatch
 from stablequeue_project.api.reference.jobs import (
     ONE_CLIENT,
     AcceptedJob,
-    CancelledJob,
+    ChangedJob,
     Done,
     ShownJob,
     ShownJobs,
@@ -66,7 +66,7 @@ class ShownJobsV2(ShownJobs):
     success = serializers.BooleanField()
 
 
-class CancelledJobV2(CancelledJob):
+class ChangedJobV2(ChangedJob):
     """A job just cancelled."""
 
     success = serializers.BooleanField()
@@ -91,7 +91,7 @@ DIALECT = Chapter(
             status=202,
             answer=AcceptedJobV2,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND",),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
             made={"job_id": "/job_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),
@@ -104,7 +104,7 @@ DIALECT = Chapter(
             status=202,
             answer=AcceptedBatchV2,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND",),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
             made={"batch_id": "/batch_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),
@@ -124,7 +124,7 @@ DIALECT = Chapter(
         "POST /api/v2/jobs/{job_id}/cancel": Operation(
             id="cancel_job_v2",
             summary="Cancel a job",
-            answer=CancelledJobV2,
+            answer=ChangedJobV2,
             errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID"),
         ),
         "DELETE /api/v2/jobs/{job_id}": Operation(

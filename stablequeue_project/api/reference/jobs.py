@@ -8,7 +8,12 @@ from rest_framework import serializers
 
 from events.timestamps import UtcMillis
 from jobs.models import Job
-from jobs.serializers import GenerateSerializer, JobListQuery, RetryFailedSerializer
+from jobs.serializers import (
+    GenerateSerializer,
+    JobListQuery,
+    PictureQuery,
+    RetryFailedSerializer,
+)
 from stablequeue_project.api.reference.operation import Chapter, Operation
 from stablequeue_project.api.reference.shared import IDEMPOTENCY_KEY
 
@@ -62,6 +67,7 @@ class ShownJob(serializers.Serializer[Any]):
     errors = FailedAttempt(many=True)  # type: ignore[assignment]  # a field, not the complaints
     source_info = serializers.CharField(allow_null=True)
     batch_id = serializers.UUIDField(allow_null=True, help_text="Of the batch it belongs to.")
+    is_starred = serializers.BooleanField(help_text="Whether it is spared by retention.")
 
 
 class ShownJobs(serializers.Serializer[Any]):
@@ -71,8 +77,8 @@ class ShownJobs(serializers.Serializer[Any]):
     jobs = ShownJob(many=True)
 
 
-class CancelledJob(serializers.Serializer[Any]):
-    """A job just cancelled."""
+class ChangedJob(serializers.Serializer[Any]):
+    """What was done, and the job."""
 
     message = serializers.CharField()
     job = ShownJob()
@@ -119,7 +125,7 @@ JOBS = Chapter(
             status=202,
             answer=AcceptedJob,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND",),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
             example="generate",
             made=_ID,
             headers=(IDEMPOTENCY_KEY,),
@@ -144,14 +150,15 @@ JOBS = Chapter(
             id="cancel_job",
             summary="Cancel a job",
             description="Once this is answered, no picture of the job appears any more.",
-            answer=CancelledJob,
+            answer=ChangedJob,
             errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID"),
             example="job-cancel",
         ),
         "DELETE /api/v1/queue/jobs/{job_id}": Operation(
             id="delete_job",
             summary="Delete a job and its pictures",
-            description="A job that has not ended is cancelled first.",
+            description="A job that has not ended is cancelled first. Pictures that were sent "
+            "along go with it, unless another job uses them.",
             answer=Done,
             errors=("JOB_NOT_FOUND",),
             example="job-delete",
@@ -174,13 +181,27 @@ JOBS = Chapter(
             answer=RetriedJobs,
             errors=("SERVER_NOT_FOUND", "BATCH_NOT_FOUND", "VALIDATION_FAILED"),
         ),
+        "POST /api/v1/queue/jobs/{job_id}/star": Operation(
+            id="star_job",
+            summary="Star a job",
+            description="Its pictures are spared by what the storage settings remove.",
+            answer=ChangedJob,
+            errors=("JOB_NOT_FOUND",),
+        ),
+        "DELETE /api/v1/queue/jobs/{job_id}/star": Operation(
+            id="unstar_job",
+            summary="Take the star from a job",
+            answer=ChangedJob,
+            errors=("JOB_NOT_FOUND",),
+        ),
         "GET /outputs/{name}": Operation(
             id="read_picture",
             summary="Get a picture",
             description="Byte for byte as Forge made it. The names are those in a completed job's "
-            "`result_details.images`.",
-            media=("image/png",),
-            errors=("IMAGE_NOT_FOUND",),
+            "`result_details.images`. With `size` a small version, made soon after the job ended.",
+            query=PictureQuery,
+            media=("image/png", "image/webp"),
+            errors=("VALIDATION_FAILED", "IMAGE_NOT_FOUND"),
         ),
         "GET /api/v1/inputs/{sha256}": Operation(
             id="read_input",

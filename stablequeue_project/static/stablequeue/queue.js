@@ -41,6 +41,9 @@ function showCounts(now) {
   const missing = document.getElementById("missing");
   missing.hidden = !now.missing.length;
   setText(missing.querySelector("span"), now.missing.join(", "));
+  const held = document.getElementById("held");
+  held.hidden = !now.held;
+  setText(held.querySelector("span"), now.held);
 }
 
 function showLanes(data) {
