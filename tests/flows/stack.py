@@ -186,7 +186,7 @@ class Stack:
             process.terminate()
         return told
 
-    def log(self, name: str) -> str:
+    def said_by(self, name: str) -> str:
         """Return what the process `name` has said so far."""
         return (self.data / "logs" / f"{name}.log").read_text()
 

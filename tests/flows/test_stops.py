@@ -30,13 +30,13 @@ def begun(stack):
 def claimer_of(stack, job_id):
     """The process id of the worker that took the job up."""
     line = rf"job {job_id[:8]} job\.claimed .*worker=worker@\S+:(\d+)"
-    return int(re.findall(line, stack.log("worker"))[-1])
+    return int(re.findall(line, stack.said_by("worker"))[-1])
 
 
 def test_a_worker_told_to_stop_finishes_a_short_job_and_takes_up_no_other(stack, begun):
     short, forge, alias = begun(2)
     next_one = stack.generate(alias)
-    said_before = len(stack.log("supervisor"))
+    said_before = len(stack.said_by("supervisor"))
 
     [worker, *_] = stack.tell_to_stop("--servers")
     jobs = [stack.wait_for(job_id) for job_id in (short, next_one)]
@@ -45,7 +45,7 @@ def test_a_worker_told_to_stop_finishes_a_short_job_and_takes_up_no_other(stack,
     assert len(forge.journal.generations) == 2
     assert claimer_of(stack, short) == worker.pid
     assert claimer_of(stack, next_one) != worker.pid
-    assert "exited: worker (exit status 0;" in stack.log("supervisor")[said_before:]
+    assert "exited: worker (exit status 0;" in stack.said_by("supervisor")[said_before:]
 
 
 def test_a_worker_told_to_stop_hands_a_long_job_over_to_the_next_one(stack, begun):
@@ -89,9 +89,9 @@ def test_a_cancelled_generation_is_watched_to_its_end_by_the_next_worker(stack, 
 
 def test_a_dispatcher_told_to_stop_lets_go_of_the_lead_by_itself(stack, begun):
     _, _, alias = begun(0.5)
-    said_before = len(stack.log("supervisor"))
+    said_before = len(stack.said_by("supervisor"))
 
     stack.tell_to_stop("manage.py dispatcher")
 
     assert stack.wait_for(stack.generate(alias))["status"] == "completed"
-    assert "exited: dispatcher (exit status 0;" in stack.log("supervisor")[said_before:]
+    assert "exited: dispatcher (exit status 0;" in stack.said_by("supervisor")[said_before:]

@@ -113,17 +113,6 @@ class Lab(Stack):
 
     # --- using it ---------------------------------------------------------------------
 
-    def batch(self, alias: str, count: int) -> str:
-        """Submit `count` jobs at once; returns the id of the batch."""
-        body = {
-            "target_server_alias": alias,
-            "generation_params": {"positive_prompt": "a cat", "steps": 20},
-            "bulk_quantity": count,
-        }
-        answer = self.api.post(f"{self.url}/api/v1/generate/bulk", json=body, timeout=60)
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["batch_id"])
-
     def cancel_batch(self, batch_id: str) -> None:
         answer = self.api.post(f"{self.url}/api/v1/batches/{batch_id}/cancel", timeout=60)
         assert answer.status_code == 200, answer.text
