@@ -37,9 +37,9 @@ def _command(arguments: Sequence[str]) -> int:
         return up.run(rest)
     if first == "demo":
         return demo.run(rest)
-    if first == "bench":
-        # In a process of its own: measuring is for developers and no part of the product.
-        return word.run_in_foreground([sys.executable, "-m", "bench", *rest])
+    if first in ("bench", "chaos"):
+        # In a process of its own: measuring and breaking are no part of the product.
+        return word.run_in_foreground([sys.executable, "-m", first, *rest])
     if first == "test":
         return suite.run(rest)
     return word.run(arguments)
