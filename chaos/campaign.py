@@ -57,7 +57,7 @@ class Campaign:
             self._rest(move.after)
             did = STEPS[move.step](self._stack, random.Random(move.seed))
             played.steps.append(f"{move.step}: {did}")
-        self._rest_while(crowd.is_busy, _CROWD_SECONDS)
+        self._rest_while(lambda: crowd.is_busy() or self._stack.has_put_off, _CROWD_SECONDS)
         if plan.failpoints:
             self._provoke(plan)
             left = failpoints.armed(self._stack)

@@ -130,6 +130,11 @@ class Stack:
         """Do something after a while; at the latest when all gets quiet."""
         self._undo.append((time.monotonic() + seconds, undo))
 
+    @property
+    def has_put_off(self) -> bool:
+        """Whether something is still to be undone in its time."""
+        return bool(self._undo)
+
     def do_what_is_due(self, *, all_of_it: bool = False) -> None:
         """Carry out what was put off until now."""
         due = [pair for pair in self._undo if all_of_it or pair[0] <= time.monotonic()]
