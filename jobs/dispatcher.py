@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 BREATH = 0.005
 """Seconds of rest after a look that found nothing to admit."""
+LONG_BREATH = 0.01
+"""Seconds of rest after news that are of no interest: a burst of submits while all is busy."""
 
 
 class News(Enum):
@@ -91,6 +93,8 @@ class Dispatcher:
                 self._probe()
             if news is not News.JOBS or self._has_idle_slot:
                 self._admit()
+            else:
+                self._stopping.wait(LONG_BREATH)
             news = _wait_for_news(next_tick - time.monotonic())
         presence.forget(name=self._name)
 

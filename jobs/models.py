@@ -28,7 +28,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def with_everything_shown(self) -> JobQuerySet:
         """With what one answer about a job needs, so that a list costs two queries."""
-        return self.select_related("server", "slot").prefetch_related("images")
+        return self.select_related("slot").prefetch_related("server")
 
 
 class Batch(models.Model):

@@ -180,8 +180,19 @@ class ParametersSerializer(serializers.Serializer[Any]):
     alwayson_scripts = serializers.DictField(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        known = super().to_internal_value(data)
-        unknown = {name: value for name, value in data.items() if name not in self.fields}
+        """Check what was sent, which is a few of all fields: none is required or has a default."""
+        if not isinstance(data, Mapping):
+            self.fail("invalid", datatype=type(data).__name__)
+        known: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
+        for name in filter(self.fields.__contains__, data):
+            try:
+                known[name] = self.fields[name].run_validation(data[name])
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        unknown = {name: value for name, value in data.items() if name not in known}
         _bound_unknown(unknown)
         return {**unknown, **known}
 

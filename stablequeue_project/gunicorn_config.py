@@ -7,6 +7,7 @@ Django's pool, not by the number of threads.
 from __future__ import annotations
 
 import datetime
+import gc
 from typing import Any
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
@@ -52,3 +53,13 @@ class ErrorsOnly(Logger):  # type: ignore[misc]
 
 
 logger_class = ErrorsOnly
+
+
+def post_worker_init(worker: Any) -> None:
+    """Keep the garbage collector from what was loaded at start: it stays for ever.
+
+    Its full rounds would otherwise walk all of Django in the middle of requests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)

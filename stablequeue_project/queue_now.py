@@ -145,7 +145,7 @@ def _summary(counts: dict[str, int]) -> str:
 def _section(name: str, tab: str, counts: dict[str, int], most: int) -> Section:
     if not most:
         return Section(name, [], 0)
-    jobs = Job.objects.with_everything_shown()
+    jobs = Job.objects.with_everything_shown().prefetch_related("images")
     match name:
         case "needs-you":
             failed = jobs.filter(status="failed").order_by("-finished_at")

@@ -138,12 +138,12 @@ MIDDLEWARE = [
     "stablequeue_project.guards.BodyCap",
     "stablequeue_project.guards.JsonOnly",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "stablequeue_project.login_middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     # For the forms of /admin and the login page; the REST views are exempt and have guards.
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "stablequeue_project.login_middleware.Users",
+    "stablequeue_project.login_middleware.Messages",
 ]
 
 ROOT_URLCONF = "stablequeue_project.urls"

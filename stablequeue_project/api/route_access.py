@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.urls import Resolver404, resolve
@@ -13,6 +14,7 @@ def access_of_view(view: Any) -> str | None:
     return getattr(view_class, "access", None)
 
 
+@functools.lru_cache(maxsize=1024)
 def access_at(path: str) -> str | None:
     """Return the access class of the route at `path`; None where no REST view is."""
     try:
