@@ -34,10 +34,11 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "stablequeue_project.settings"
     report = Report(options.seed)
     _say(f"seed {options.seed}")
+    began = time.monotonic()
     try:
         with throw_away_stack(options.keep) as stack:
             try:
-                _say(f"running in {stack.path}")
+                _say(f"running in {stack.path} after {time.monotonic() - began:.1f} s")
                 _play(stack, report, options)
             finally:
                 report.write(options.report or stack.path / _REPORT)

@@ -22,8 +22,8 @@ HEALS_WITHIN = 60.0
 
 Of the scenarios the longest one stated; waits before a retry are not scaled."""
 _CROWD_SECONDS = 8.0
-_PROVOKED_SECONDS = 4.0
-_PROVOCATIONS = 4
+_PROVOKED_SECONDS = 6.0
+_PROVOCATIONS = 6
 
 
 class Campaign:
@@ -80,13 +80,17 @@ class Campaign:
         played.findings += new_findings(self._report.findings, found)
 
     def _provoke(self, plan: Round) -> None:
-        """Bring about what leads to the steps that nobody came by yet: a worker's death."""
+        """Bring about what leads to the steps that nobody came by yet.
+
+        More jobs, in turns with and without the death of the workers that draw them.
+        """
         for number in range(_PROVOCATIONS):
             if not failpoints.armed(self._stack):
                 return
             crowd = self._crowd(plan, f"provoked-{number}")
             crowd.start()
-            processes.kill_while_drawing(self._stack, random.Random(plan.seed))
+            if number % 2:
+                processes.kill_while_drawing(self._stack, random.Random(plan.seed))
             self._rest_while(lambda: bool(failpoints.armed(self._stack)), _PROVOKED_SECONDS)
             crowd.send_home()
 

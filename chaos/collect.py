@@ -15,6 +15,7 @@ from chaos.facts import EventRow, Facts, ImageRow, JobRow
 from chaos.stack import Stack
 
 _PATIENCE = 15.0
+_IS_SWEPT = False
 
 _JOBS = "SELECT id::text, status, attempt, retry_count, seed, parameters, result FROM jobs_job"
 _IMAGES = "SELECT job_id::text, name, sha256 FROM jobs_image"
@@ -69,6 +70,7 @@ def _collect(stack: Stack, healing_seconds: float | None, healing_limit: float) 
             for path in outputs.glob("*.png")
         },
         staging=sorted(path.name for path in (outputs / ".staging").glob("*")),
+        is_swept=_IS_SWEPT,
         events=events,
         starts=[start for forge in stack.forges for start in forge.starts(restarts[forge.alias])],
         interrupts=[one for forge in stack.forges for one in forge.interrupts()],

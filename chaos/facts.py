@@ -108,6 +108,8 @@ class Facts:
     files: Mapping[str, str] = field(default_factory=dict)
     """Name and SHA-256 of every picture on disk."""
     staging: Sequence[str] = ()
+    is_swept: bool = True
+    """Whether what dead workers left on disk should be gone by now."""
     events: Sequence[EventRow] = ()
     """In the order of their ids."""
     starts: Sequence[Start] = ()
@@ -125,6 +127,10 @@ class Facts:
     def accepted(self) -> set[str]:
         """Return all jobs whose acceptance a client was told."""
         return {job for asked in self.asked for answer in asked.accepted for job in answer}
+
+    def leftovers(self) -> list[str]:
+        """Return what lies on disk and belongs to no picture: files without rows, staging."""
+        return [*sorted(set(self.files) - {image.name for image in self.images}), *self.staging]
 
     def is_ours(self, task_id: str | None) -> bool:
         """Whether a generation was sent by us: nobody else's has the form of a job's id."""

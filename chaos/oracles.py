@@ -121,10 +121,9 @@ def pictures_are_whole(facts: Facts) -> Iterator[str]:
                 f"job {job.id} asked for {job.pictures_asked} pictures, names "
                 f"{len(job.pictures_named)} and has {len(names)}."
             )
-    for name in sorted(set(facts.files) - {image.name for image in facts.images}):
-        yield f"the picture {name} has a file and no row."
-    for name in facts.staging:
-        yield f"{name} was left in the staging folder."
+    if facts.is_swept:
+        for name in facts.leftovers():
+            yield f"{name} is on disk and belongs to no picture."
 
 
 def one_at_a_time(facts: Facts) -> Iterator[str]:

@@ -11,7 +11,7 @@ from jobs.failpoints import Failpoint
 
 # One server is renamed or removed at a time: else the same Forge would be there twice.
 _ONE_OF_THESE = frozenset({"pause-a-server", "remove-a-server", "rename-a-server"})
-_AT_ONCE = 3
+_AT_ONCE = 5
 """Failpoints that are armed together in a round that is about them."""
 
 

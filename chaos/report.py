@@ -64,6 +64,7 @@ class Report:
             "starts": sum(again.values()),
             "started again": sum(count - 1 for count in again.values()),
             "attempts charged": sum(event.kind == "job.retry" for event in facts.events),
+            "left on disk": len(facts.leftovers()),
             "interrupts": len(ages),
             "oldest check before an interrupt, ms": round(max(ages, default=0.0) * 1000, 1),
             "longest healing, s": round(max(healing, default=0.0), 1),

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,7 +129,7 @@ class Supervisor:
         psutil.wait_procs(family, timeout=10)
 
     def stop(self) -> None:
-        """End all: politely those that were started last first, then whoever stays."""
+        """End all, and return when nothing is left."""
         self._over.set()
         if self._thread.is_alive():
             # The kernel ends the children with their thread, so it has to stay to the end.
@@ -166,20 +166,20 @@ class Supervisor:
             )
 
     def _end_all(self) -> None:
-        falling = sorted(self._kept.values(), key=lambda kept: -kept.process.order)
-        for kept in falling:
+        """kill -9, as there is nothing to be saved; but PostgreSQL has memory to give back."""
+        polite = [one for one in self._kept.values() if one.process.stop_signal != signal.SIGTERM]
+        self.power_cut(*(name for name, one in self._kept.items() if one not in polite))
+        for kept in polite:
             self.send_all(kept.process.name, signal.SIGCONT)
-        for _, group in _by_order(falling):
-            family = [member for kept in group for member in self._family(kept.process.name)]
-            for kept in group:
-                self.send(kept.process.name, kept.process.stop_signal)
-            _, alive = psutil.wait_procs(family, timeout=8)
+            family = self._family(kept.process.name)
+            self.send(kept.process.name, kept.process.stop_signal)
+            _, alive = psutil.wait_procs(family, timeout=kept.process.stop_seconds)
             for member in alive:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.kill()
-            for kept in group:
-                if kept.child is not None:
-                    kept.child.wait()
+        for kept in self._kept.values():
+            if kept.child is not None:
+                kept.child.wait()
 
     def _family(self, name: str) -> list[psutil.Process]:
         """The main process and all below it; none if it does not run."""
@@ -189,11 +189,6 @@ class Supervisor:
             return [main, *main.children(recursive=True)] if main else []
         except psutil.NoSuchProcess:
             return []
-
-
-def _by_order(kept: list[Kept]) -> Iterator[tuple[int, list[Kept]]]:
-    for order in sorted({one.process.order for one in kept}, reverse=True):
-        yield order, [one for one in kept if one.process.order == order]
 
 
 def kill(process_id: int) -> None:
