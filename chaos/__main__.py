@@ -60,10 +60,8 @@ def _play(stack: Stack, report: Report, options: argparse.Namespace) -> None:
 
 
 def _rounds(options: argparse.Namespace) -> Iterator[Round]:
-    if options.failpoints:
-        return plan.every_failpoint(options.seed, options.failpoints.split(","))
-    if options.steps:
-        return plan.named(options.seed, options.steps)
+    if _rounds_are_counted(options):
+        return plan.counted(options.seed, options.failpoints, options.steps)
     return plan.endless(options.seed, list(STEPS))
 
 
@@ -87,18 +85,20 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--coverage",
         dest="failpoints",
         action="store_const",
-        const=",".join(ACTIONS),
+        const=list(ACTIONS),
+        default=[],
         help="every failpoint with every action, once",
     )
     parser.add_argument(
-        "--failpoints", metavar="ACTIONS", help=f"every failpoint with these: {','.join(ACTIONS)}"
+        "--failpoints",
+        action="append",
+        choices=ACTIONS,
+        help="every failpoint with this action, once",
     )
     parser.add_argument("steps", nargs="*", metavar="step", help="only these, a round for each")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.steps if name not in STEPS]:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(STEPS)}")
-    if unknown := sorted(set((options.failpoints or "").split(",")) - {*ACTIONS, ""}):
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(ACTIONS)}")
     return options
 
 

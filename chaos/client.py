@@ -166,15 +166,16 @@ class Crowd:
 
     def _change_a_mind(self) -> None:
         what, which = self._chance.random(), self._chance.random()
-        recent = self._client.ledger.accepted()[-12:]
+        # Few of the latest: those may be on their way just now.
+        recent = self._client.ledger.accepted()[-6:]
         if not recent:
             return
         job_id = recent[int(which * len(recent))]
-        if what < 0.12:
+        if what < 0.2:
             self._client.cancel(job_id)
-        elif what < 0.18:
+        elif what < 0.27:
             self._client.delete(job_id)
-        elif what < 0.24:
+        elif what < 0.33:
             for failed in self._client.jobs("failed")[:1]:
                 self._client.retry(failed["stablequeue_job_id"])
 

@@ -44,20 +44,19 @@ def endless(seed: int, steps: Sequence[str]) -> Iterator[Round]:
         yield Round(number, chance.getrandbits(32), chance.randint(6, 12), _bearable(moves))
 
 
-def every_failpoint(seed: int, actions: Sequence[str]) -> Iterator[Round]:
-    """Every failpoint with every one of `actions`, a few at a time."""
+def counted(seed: int, actions: Sequence[str], steps: Sequence[str]) -> Iterator[Round]:
+    """Every failpoint with every one of `actions`, a few at a time; then a round for each step."""
     chance = random.Random(seed)
-    pairs = [(name, action) for action in actions for name in Failpoint]
-    groups = [pairs[first : first + _AT_ONCE] for first in range(0, len(pairs), _AT_ONCE)]
-    for number, group in enumerate(groups, 1):
+    armed = _groups(actions)
+    for number, group in enumerate(armed, 1):
         yield Round(number, chance.getrandbits(32), 5, failpoints=tuple(group))
-
-
-def named(seed: int, names: Sequence[str]) -> Iterator[Round]:
-    """One round for each of these steps."""
-    chance = random.Random(seed)
-    for number, name in enumerate(names, 1):
+    for number, name in enumerate(steps, len(armed) + 1):
         yield Round(number, chance.getrandbits(32), 5, (_move(chance, [name]),))
+
+
+def _groups(actions: Sequence[str]) -> list[list[tuple[Failpoint, str]]]:
+    pairs = [(name, action) for action in actions for name in Failpoint]
+    return [pairs[first : first + _AT_ONCE] for first in range(0, len(pairs), _AT_ONCE)]
 
 
 def _move(chance: random.Random, steps: Sequence[str]) -> Move:
