@@ -16,6 +16,10 @@ from chaos.facts import Asked, EventRow, Facts, Interrupt, Start
 ENDED = frozenset({"completed", "failed", "cancelled"})
 CHECK_COUNTS_FOR = 0.1
 """Seconds after a Forge called a task ours within which it may be interrupted."""
+_CHANGES = frozenset(
+    f"job.{verb}"
+    for verb in "submitted claimed retry released retried completed failed cancelled".split()
+)
 Transitions = frozenset[tuple[str, str]]
 
 
@@ -157,7 +161,9 @@ def only_legal_changes(facts: Facts, transitions: Transitions) -> Iterator[str]:
             if before is None:
                 legal = now == "pending"
             else:
-                legal = (before, now) in transitions or (before == now and now not in ENDED)
+                # An event may tell of something else and name the status a job has anyway.
+                told_again = before == now and event.kind not in _CHANGES
+                legal = (before, now) in transitions or told_again
             if not legal:
                 yield f"event {event.id} {event.kind}: job {event.job_id} from {before} to {now}."
             status[event.job_id] = now

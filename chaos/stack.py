@@ -182,8 +182,8 @@ def _copies(process: Process) -> list[Process]:
 def throw_away_stack(keep: Path | None) -> Iterator[Stack]:
     """Run a StableQueue as a real installation has it, while the block lasts.
 
-    Its folder goes away with it, unless the block says by an exception or by making a file
-    `keep` in it that somebody will want to look. With `keep` it is that folder, and stays.
+    Its folder goes away with it, unless a file KEEP_MARK in it says that somebody will want to
+    look. With `keep` it is that folder, and stays.
     """
     path = _folder(keep)
     _forget_the_users_installation()
@@ -203,8 +203,8 @@ def throw_away_stack(keep: Path | None) -> Iterator[Stack]:
             yield stack
         finally:
             stack.stop()
-    if keep is None and not (path / KEEP_MARK).exists():
-        shutil.rmtree(path, ignore_errors=True)
+            if keep is None and not (path / KEEP_MARK).exists():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 KEEP_MARK = "look-here"

@@ -151,6 +151,17 @@ SPOILT = {
         {"events": retold(event(12, DRAWN, "claimed", "processing", 2))},
         "from completed to processing",
     ),
+    "a job was claimed while somebody worked on it": (
+        "O5",
+        {
+            "events": [
+                *GOOD.events[:5],
+                event(5.5, RETRIED, "claimed", "processing", 2),
+                *GOOD.events[5:],
+            ]
+        },
+        "from processing to processing",
+    ),
     "a job began in the middle": ("O5", {"events": GOOD.events[1:]}, "from None to processing"),
     "a job was completed twice": (
         "O5",
@@ -240,6 +251,10 @@ def test_a_rescue_goes_on_with_the_next_attempt():
     ]
 
     assert judge(events=retold(*events)) == []
+
+
+def test_an_event_may_name_the_status_a_job_has_anyway():
+    assert judge(events=retold(event(12, DRAWN, "starred", "completed", None))) == []
 
 
 def test_a_deleted_job_is_not_missed():

@@ -60,7 +60,9 @@ def test_nothing_is_lost_and_nothing_drawn_twice(tmp_path):
 @pytest.mark.timeout(120)
 def test_ctrl_c_ends_a_run_and_all_that_it_has_started():
     run = start("--seed", "1")
-    folder = next(match[1] for line in run.stdout if (match := re.search(r"in (\S+) after", line)))
+    with run.stdout as said:
+        lines = (re.search(r"in (\S+) after", line) for line in said)
+        folder = next(found[1] for found in lines if found)
     assert left_running(folder)
 
     run.send_signal(signal.SIGINT)
