@@ -17,9 +17,18 @@ ENDED = frozenset({"completed", "failed", "cancelled"})
 CHECK_COUNTS_FOR = 0.1
 """Seconds after a Forge called a task ours within which it may be interrupted."""
 _CHANGES = frozenset(
-    f"job.{verb}"
-    for verb in "submitted claimed retry released retried completed failed cancelled".split()
+    {
+        "job.submitted",
+        "job.claimed",
+        "job.retry",
+        "job.released",
+        "job.retried",
+        "job.completed",
+        "job.failed",
+        "job.cancelled",
+    }
 )
+"""The kinds of events that stand for a change of status."""
 Transitions = frozenset[tuple[str, str]]
 
 
