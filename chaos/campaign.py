@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
+from chaos import sweeping
 from chaos.client import Crowd
 from chaos.collect import collect
 from chaos.facts import Facts
@@ -44,6 +45,8 @@ class Campaign:
             played = self._play(plan)
             self._report.rounds.append(played)
             self._say(played.line())
+        if self._report.rounds and sweeping.is_there():
+            self._sweep()
         self._report.count(self._facts, self._ledger_figures())
 
     def _play(self, plan: Round) -> Played:
@@ -78,6 +81,15 @@ class Campaign:
         self._facts = collect(self._stack, played.healing_seconds, HEALS_WITHIN)
         found = violations(self._facts, self._transitions)
         played.findings += new_findings(self._report.findings, found)
+
+    def _sweep(self) -> None:
+        """Judge once more when nothing may lie about any longer."""
+        sweeping.sweep(self._stack)
+        last = self._report.rounds[-1]
+        self._facts = collect(self._stack, last.healing_seconds, HEALS_WITHIN, is_swept=True)
+        known = self._report.findings
+        last.findings += new_findings(known, violations(self._facts, self._transitions))
+        self._say(f"swept, {len(self._report.findings) - len(known)} new findings")
 
     def _provoke(self, plan: Round) -> None:
         """Bring about what leads to the steps that nobody came by yet.

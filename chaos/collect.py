@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -15,7 +16,6 @@ from chaos.facts import EventRow, Facts, ImageRow, JobRow
 from chaos.stack import Stack
 
 _PATIENCE = 15.0
-_IS_SWEPT = False
 
 _JOBS = "SELECT id::text, status, attempt, retry_count, seed, parameters, result FROM jobs_job"
 _IMAGES = "SELECT job_id::text, name, sha256 FROM jobs_image"
@@ -38,19 +38,28 @@ _TEXTS = {
 }
 
 
-def collect(stack: Stack, healing_seconds: float | None, healing_limit: float) -> Facts:
+def collect(
+    stack: Stack, healing_seconds: float | None, healing_limit: float, *, is_swept: bool = False
+) -> Facts:
     """Return all that is known now. Raises ChaosError if the database stays away."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            return _collect(stack, healing_seconds, healing_limit)
+            facts = _collect(stack)
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 raise ChaosError(f"The database cannot be asked: {error}") from error
             time.sleep(0.5)
+        else:
+            return replace(
+                facts,
+                healing_seconds=healing_seconds,
+                healing_limit=healing_limit,
+                is_swept=is_swept,
+            )
 
 
-def _collect(stack: Stack, healing_seconds: float | None, healing_limit: float) -> Facts:
+def _collect(stack: Stack) -> Facts:
     reasons = {job["stablequeue_job_id"]: job["reason"] for job in stack.client.jobs("pending")}
     with stack.database() as connection, connection.cursor(row_factory=dict_row) as cursor:
         jobs = [_job(row, reasons) for row in cursor.execute(_JOBS).fetchall()]
@@ -70,15 +79,12 @@ def _collect(stack: Stack, healing_seconds: float | None, healing_limit: float) 
             for path in outputs.glob("*.png")
         },
         staging=sorted(path.name for path in (outputs / ".staging").glob("*")),
-        is_swept=_IS_SWEPT,
         events=events,
         starts=[start for forge in stack.forges for start in forge.starts(restarts[forge.alias])],
         interrupts=[one for forge in stack.forges for one in forge.interrupts()],
         frozen=list(stack.frozen),
         leaks=leaks,
         slots_held=slots,
-        healing_seconds=healing_seconds,
-        healing_limit=healing_limit,
     )
 
 

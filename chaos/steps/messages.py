@@ -32,7 +32,7 @@ def repeat_messages(stack: Stack, chance: random.Random) -> str:
     times = chance.choice((1, 3))
     messages = [("jobs.run", (row[0], row[1]), str(row[2])) for row in rows for _ in range(times)]
     chance.shuffle(messages)
-    return _send(stack, messages)
+    return send(stack, messages)
 
 
 def ask_for_recoveries(stack: Stack, chance: random.Random) -> str:
@@ -45,7 +45,7 @@ def ask_for_recoveries(stack: Stack, chance: random.Random) -> str:
             ).fetchall()
     except psycopg.Error:
         return "the database was away"
-    return _send(stack, [("jobs.recover", (row[0], row[1]), str(row[2])) for row in rows])
+    return send(stack, [("jobs.recover", (row[0], row[1]), str(row[2])) for row in rows])
 
 
 def send_nonsense(stack: Stack, chance: random.Random) -> str:
@@ -62,7 +62,7 @@ def send_nonsense(stack: Stack, chance: random.Random) -> str:
         ("no.such.task", (), queue),
     ]
     chance.shuffle(messages)
-    return _send(stack, messages)
+    return send(stack, messages)
 
 
 def push_garbage(stack: Stack, chance: random.Random) -> str:
@@ -84,7 +84,8 @@ def _a_queue(stack: Stack, chance: random.Random) -> str | None:
     return None
 
 
-def _send(stack: Stack, messages: Sequence[tuple[str, Sequence[object], str]]) -> str:
+def send(stack: Stack, messages: Sequence[tuple[str, Sequence[object], str]]) -> str:
+    """Send tasks, each with its arguments and its queue; say how many got there."""
     with stack.redis() as client:
         url = client.connection_pool.connection_kwargs
         app = Celery(broker=f"redis://:{url['password']}@{url['host']}:{url['port']}/{url['db']}")
