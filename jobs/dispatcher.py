@@ -102,8 +102,8 @@ class Dispatcher:
         """What time alone makes due."""
         presence.note(name=self._name, role=Process.Role.DISPATCHER)
         presence.forget_the_dead()
-        self._rescuer.look()
-        self._post.redeliver(map(Message.about, waiting_for_a_worker()))
+        unsaved = map(Message.to_collect, self._rescuer.look())
+        self._post.redeliver([*map(Message.about, waiting_for_a_worker()), *unsaved])
 
     def _admit(self) -> None:
         turn = scheduling.next_turn()

@@ -160,7 +160,8 @@ _ADMIT = """
     )
     UPDATE jobs_slot
        SET state = 'admitted', job_id = job.id, attempt = %(attempt)s, task_id = %(task)s,
-           worker = '', beat = 0, sent_at = NULL, phase = '', progress = 0, eta_seconds = NULL
+           worker = '', beat = 0, sent_at = NULL, phase = '', trouble = NULL,
+           progress = 0, eta_seconds = NULL
       FROM job
      WHERE server_id = %(server)s AND state = 'free'
 """
@@ -288,23 +289,37 @@ def release(*, job_id: UUID, attempt: int, code: str, message: str, seconds: flo
     return True
 
 
-def rescue(*, job_id: UUID, lease: Lease) -> bool:
-    """Take a job from a worker that shows no sign of life, under the next attempt's number.
+def rescue(*, job_id: UUID, lease: Lease, trouble: Mapping[str, str] | None = None) -> bool:
+    """Leave a job that was sent to a recovery, under the next attempt's number.
 
-    Whatever the old worker still writes is refused from now on, and the slot waits for a
-    recovery: Forge is asked what became of the generation. False if the worker was faster.
+    Whatever its worker still writes is refused from now on, and the slot waits until Forge
+    was asked what became of the generation. `trouble` (code, message) says why, if the
+    worker lives to tell it. False if the job ended, or somebody else was faster.
     """
     attempt = lease.attempt + 1
     with transaction.atomic():
         if not _change(Job.objects.processing(), job_id, lease.attempt, attempt=attempt):
             return False
-        slots.reassign(lease)
+        slots.reassign(lease, trouble=trouble)
         _record("job.rescued", job_id, status="processing", attempt=attempt)
     return True
 
 
+def rescue_saving(*, job_id: UUID, attempt: int) -> Job | None:
+    """Take a drawn job over from a worker that died before its pictures were attached.
+
+    None if it ended, or somebody else was faster.
+    """
+    with transaction.atomic():
+        alone = Job.objects.processing().filter(slot=None)
+        if not _change(alone, job_id, attempt, attempt=attempt + 1):
+            return None
+        _record("job.rescued", job_id, status="processing", attempt=attempt + 1)
+    return Job.objects.select_related("server").get(id=job_id)
+
+
 def keep_saving(*, job_id: UUID, attempt: int) -> bool:
-    """Show that the worker still tries to save the pictures. False if the job is gone."""
+    """Show that a worker still tries to save the pictures. False if the job is gone."""
     return bool(_change(Job.objects.processing(), job_id, attempt, beat=F("beat") + 1))
 
 

@@ -187,6 +187,9 @@ class Slot(models.Model):
     sent_at = models.DateTimeField(null=True)
     phase = models.CharField(max_length=16, blank=True)
     progress = models.FloatField(default=0)
+    # Why a recovery has it though its worker lives: the code and sentence to charge with
+    # if the picture cannot be found.
+    trouble = models.JSONField(null=True)
     eta_seconds = models.FloatField(null=True)
 
     class Meta:

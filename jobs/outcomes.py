@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.images import StagedImage
+from jobs.slots import Lease
 from servers.forge import (
+    ForgeConnectionLost,
     ForgeError,
     ForgeNotReady,
     ForgeUnauthorized,
@@ -41,6 +43,18 @@ class Charged:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """What Forge answered did not arrive, but it may have drawn: a recovery is to find out.
+
+    Should there be nothing to find, the attempt is charged with this code and message.
+    """
+
+    lease: Lease
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Refused:
     """No further attempt can help. The message says what would."""
 
@@ -55,13 +69,16 @@ class Gone:
     reason: str = field(default="cancelled")
 
 
-Outcome = Drawn | Snoozed | Charged | Refused | Gone
+Outcome = Drawn | Snoozed | Charged | Lost | Refused | Gone
 
 
-def of_forge_error(error: ForgeError) -> Snoozed | Charged | Refused:
-    """What an error of Forge means for the job."""
+def of_forge_error(error: ForgeError, *, sent: Lease | None) -> Snoozed | Charged | Lost | Refused:
+    """What an error of Forge means for the job. `sent`: the lease, once a generation left."""
+    code, message = error.code, str(error)
     if error.permanent:
-        return Refused(error.code, str(error))
-    if isinstance(error, ForgeUnreachable | ForgeUnauthorized | ForgeNotReady) and not error.sent:
-        return Snoozed(error.code, str(error))
-    return Charged(error.code, str(error))
+        return Refused(code, message)
+    if isinstance(error, ForgeConnectionLost):
+        return Lost(sent, code, message) if sent else Snoozed(code, message)
+    if isinstance(error, ForgeUnreachable | ForgeUnauthorized | ForgeNotReady):
+        return Snoozed(code, message)
+    return Charged(code, message)

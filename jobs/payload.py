@@ -137,6 +137,17 @@ SCRIPTS_ALLOWED = frozenset(
 """Always-on scripts that may reach Forge, in lower case."""
 
 
+COPY_SETTINGS = {
+    "save_images_add_number": False,
+    "save_to_dirs": False,
+    # A half-drawn picture must never be found under the name of a whole one.
+    "save_incomplete_images": False,
+    "grid_save": False,
+    "return_grid": False,
+}
+COPY_NAME = "samples_filename_pattern"
+"""What has Forge keep its pictures under names of ours; none of these may stay set there."""
+
 DEFAULT_DENOISING = 0.75
 """What Forge's own page starts with; its img2img call does not fill a missing one in."""
 
@@ -223,6 +234,21 @@ def build(
             body["mask"] = parameters["mask"]
     filled: dict[str, Any] = _with_pictures(body, read_input)
     return filled
+
+
+def keeping_copies(body: dict[str, Any], *, task_id: str, count: int) -> dict[str, Any]:
+    """The body, with Forge told to keep its `count` pictures under the names of `copy_names`."""
+    # Forge drops the number of a single picture, and the text before it.
+    pattern = task_id if count == 1 else f"{task_id}-[generation_number]"
+    overrides = {**body.get("override_settings", {}), COPY_NAME: pattern, **COPY_SETTINGS}
+    return {**body, "save_images": True, "override_settings": overrides}
+
+
+def copy_names(task_id: str, count: int) -> tuple[str, ...]:
+    """What a Forge calls the pictures it kept of a generation, in their order."""
+    if count == 1:
+        return (task_id,)
+    return tuple(f"{task_id}-{number}" for number in range(1, count + 1))
 
 
 def _given(value: object) -> bool:

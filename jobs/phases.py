@@ -53,11 +53,16 @@ _PROCESSING = {
     "generating": "{alias} is drawing.",
     "downloading": "The pictures are being fetched from {alias}.",
     "saving": "The pictures are being saved.",
-    "recovering": "Its worker was lost; {alias} is asked what became of the picture.",
+    "recovering": "Its worker or its answer was lost; {alias} is asked for the picture.",
 }
+_RECOVERING_LATER = (
+    "Its worker or its answer was lost; {alias} is asked for the picture once it is back."
+)
 
 
 def _processing(job: Job) -> Phase:
     slot: Slot | None = getattr(job, "slot", None)
     word = "saving" if slot is None else slot.phase or "sending"
-    return Phase(word, _PROCESSING[word].format(alias=job.server.alias))
+    is_there = job.server.health in (Health.ONLINE, Health.UNKNOWN)
+    reason = _PROCESSING[word] if is_there or word != "recovering" else _RECOVERING_LATER
+    return Phase(word, reason.format(alias=job.server.alias))

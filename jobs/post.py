@@ -15,7 +15,7 @@ from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
-from jobs.models import Slot
+from jobs.models import Job, Slot
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,12 @@ class Message:
     def to_run(cls, *, job_id: UUID, attempt: int, queue: str) -> Message:
         """Begin an attempt of a job. Named after both, as our pages and Flower name it."""
         return cls(f"{job_id}:{attempt}", "jobs.run", (str(job_id), attempt), queue)
+
+    @classmethod
+    def to_collect(cls, job: Job) -> Message:
+        """Finish a drawn job whose worker is gone, under its next attempt."""
+        name = f"{job.id}:{job.attempt + 1}"
+        return cls(name, "jobs.collect", (str(job.id), job.attempt), job.server.queue_name)
 
     @classmethod
     def about(cls, slot: Slot) -> Message:

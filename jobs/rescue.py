@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from jobs import lifecycle, slots
 from jobs.leases import LeaseWatch
 from jobs.models import Job, Slot
 from jobs.slots import Lease
-from servers.models import Health
+from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
 
@@ -24,32 +24,45 @@ class Rescuer:
         self._slots: LeaseWatch[Lease] = LeaseWatch(dead_after)
         self._saving: LeaseWatch[tuple[UUID, int]] = LeaseWatch(dead_after)
 
-    def look(self) -> None:
-        """Note all present beats and rescue what is dead by now. To be called once a tick."""
+    def look(self) -> list[Job]:
+        """Note all present beats and rescue what is dead by now. To be called once a tick.
+
+        Returns the drawn jobs whose pictures nobody saves any more, and whose server can be
+        asked for its copies.
+        """
         held = {_lease(slot): slot for slot in _held_slots()}
         for lease in self._slots.look({lease: slot.beat for lease, slot in held.items()}):
             _rescue(lease, held[lease])
         # Their slot is free again; only the pictures are still being saved.
-        saving = {(job.id, job.attempt): job for job in Job.objects.processing().filter(slot=None)}
-        for name in self._saving.look({name: job.beat for name, job in saving.items()}):
-            _give_up_saving(saving[name])
+        drawn = Job.objects.processing().filter(slot=None).select_related("server")
+        saving = {(job.id, job.attempt): job for job in drawn}
+        dead = self._saving.look({name: job.beat for name, job in saving.items()})
+        return [
+            job for job in map(saving.__getitem__, dead) if _can_be_asked(job.server, job=job.id)
+        ]
 
 
 def waiting_for_a_worker() -> list[Slot]:
     """Slots whose message no worker has taken up.
 
-    A slot of a server that doesn't answer waits for its return: until then nobody can
-    learn what became of the generation.
+    One that waits for a recovery waits for the return of its server too: until then nobody
+    can learn what became of the generation.
     """
-    return list(
-        Slot.objects.exclude(state=Slot.State.FREE)
-        .filter(worker="")
-        .exclude(
-            ~Q(server__health__in=[Health.ONLINE, Health.UNKNOWN]),
-            state=Slot.State.DRAINING,
-        )
-        .select_related("server")
-    )
+    waiting = Slot.objects.exclude(state=Slot.State.FREE).filter(worker="")
+    return [
+        slot
+        for slot in waiting.select_related("server")
+        if slot.state == Slot.State.ADMITTED or _can_be_asked(slot.server, job=slot.job_id)
+    ]
+
+
+def _can_be_asked(server: Server, job: UUID | None = None) -> bool:
+    """Whether a recovery there can get on.
+
+    A removed server may never come back, so a job that hopes for it is given up.
+    """
+    given_up = job is not None and server.retired_at is not None
+    return given_up or server.health in (Health.ONLINE, Health.UNKNOWN)
 
 
 def _held_slots() -> QuerySet[Slot]:
@@ -75,12 +88,3 @@ def _rescue(lease: Lease, slot: Slot) -> None:
         slots.free(lease)
     else:
         lifecycle.rescue(job_id=slot.job_id, lease=lease)
-
-
-def _give_up_saving(job: Job) -> None:
-    lifecycle.retry_later(
-        job_id=job.id,
-        attempt=job.attempt,
-        code="WORKER_LOST",
-        message="The worker of this job stopped while it saved the pictures.",
-    )

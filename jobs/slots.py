@@ -6,8 +6,9 @@ was given to somebody else, and the caller must stop without writing anything mo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F, QuerySet
@@ -27,6 +28,10 @@ class Lease:
     attempt: int
 
 
+class LeaseLost(Exception):
+    """The lease was given to somebody else, or can no longer be taken for granted."""
+
+
 def _held(lease: Lease) -> QuerySet[Slot]:
     return Slot.objects.filter(
         server_id=lease.server_id, task_id=lease.task_id, attempt=lease.attempt
@@ -43,15 +48,21 @@ def mark_sent(lease: Lease) -> bool:
 
 
 def beat(
-    lease: Lease, *, phase: str = "", progress: float = 0, eta_seconds: float | None = None
+    lease: Lease,
+    *,
+    phase: str = "",
+    progress: float | None = None,
+    eta_seconds: float | None = None,
 ) -> Slot.State | None:
     """Show that the lease is alive, store the progress, and learn the slot's state.
 
-    DRAINING means that the job was cancelled; None that the lease was lost.
+    A `progress` of None leaves the last known one. DRAINING means that the job was
+    cancelled; None that the lease was lost.
     """
     alive = _held(lease)
+    known: dict[str, Any] = {} if progress is None else {"progress": progress}
     with unsynced():
-        alive.update(beat=F("beat") + 1, phase=phase, progress=progress, eta_seconds=eta_seconds)
+        alive.update(beat=F("beat") + 1, phase=phase, eta_seconds=eta_seconds, **known)
         state = alive.values_list("state", flat=True).first()
     return None if state is None else Slot.State(state)
 
@@ -78,13 +89,26 @@ def detach(job_ids: Collection[UUID]) -> None:
     held.update(state=Slot.State.DRAINING, job=None)
 
 
-def reassign(lease: Lease) -> bool:
-    """Take the slot from its worker and keep it for a recovery, under the next attempt."""
-    return bool(_held(lease).update(attempt=lease.attempt + 1, worker=""))
+def reassign(lease: Lease, *, trouble: Mapping[str, str] | None = None) -> bool:
+    """Take the slot from its worker and keep it for a recovery, under the next attempt.
+
+    `trouble` is the code and sentence of what happened; without, what was noted before stays.
+    """
+    noted: dict[str, Any] = {"trouble": dict(trouble)} if trouble else {}
+    return bool(
+        _held(lease)
+        .exclude(state=Slot.State.FREE)
+        .update(attempt=lease.attempt + 1, worker="", phase="recovering", **noted)
+    )
+
+
+def leave(lease: Lease) -> None:
+    """Leave the slot, with its job if it has one, to a later recovery."""
+    _held(lease).exclude(state=Slot.State.FREE).update(worker="")
 
 
 def hand_over(lease: Lease) -> None:
-    """Leave the slot to a recovery: Forge may still be drawing, and this worker can't tell."""
+    """Leave the slot without its job to a recovery: Forge may still be drawing."""
     _held(lease).exclude(state=Slot.State.FREE).update(
         state=Slot.State.DRAINING, job=None, worker=""
     )
@@ -102,6 +126,7 @@ _FREE = {
     "worker": "",
     "sent_at": None,
     "phase": "",
+    "trouble": None,
     "progress": 0,
     "eta_seconds": None,
 }

@@ -23,5 +23,11 @@ def recover(self: Task[Any, Any], server_id: int, attempt: int) -> None:
     recovery.recover(server_id=int(server_id), attempt=int(attempt), worker=_worker(self))
 
 
+@shared_task(name="jobs.collect")
+def collect(job_id: str, attempt: int) -> None:
+    """Finish a drawn job whose worker died before its pictures were attached."""
+    recovery.collect(job_id=UUID(job_id), attempt=int(attempt))
+
+
 def _worker(task: Task[Any, Any]) -> str:
     return f"{task.request.hostname}:{os.getpid()}"

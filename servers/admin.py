@@ -52,7 +52,14 @@ class ServerForm(_ModelForm):
 
     class Meta:
         model = Server
-        fields = ["alias", "scheme", "host", "port", "description", "username", "api_username"]
+        fields = [
+            *("alias", "scheme", "host", "port", "description", "keeps_copies"),
+            *("username", "api_username"),
+        ]
+        help_texts = {
+            "keeps_copies": "Its Forge keeps a copy of each picture on its disk, so that a "
+            "picture whose answer was lost is fetched instead of drawn again."
+        }
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
@@ -90,6 +97,7 @@ class ServerAdmin(_ModelAdmin):
             "alias": given["alias"],
             "address": given["address"],
             "description": given["description"],
+            "keeps_copies": given["keeps_copies"],
             "logins": Logins(
                 username=given["username"],
                 password=given["password"] or None,

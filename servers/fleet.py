@@ -76,7 +76,12 @@ def require_usable(address: Address) -> None:
 
 
 def add_server(
-    *, alias: str, address: Address, description: str = "", logins: Logins = NO_LOGINS
+    *,
+    alias: str,
+    address: Address,
+    description: str = "",
+    logins: Logins = NO_LOGINS,
+    keeps_copies: bool = True,
 ) -> Server:
     """Add a server, or revive the retired one of that name.
 
@@ -94,6 +99,7 @@ def add_server(
             _name(server, alias)
             server.description = description
             server.retired_at, server.is_paused = None, False
+            server.keeps_copies = keeps_copies
             _drop_logins(server)
             _move(server, address)
             _set_logins(server, logins)
@@ -115,6 +121,7 @@ def update_server(
     address: Address | None = None,
     description: str | None = None,
     logins: Logins | None = None,
+    keeps_copies: bool | None = None,
 ) -> Server:
     """Change what is not None. A server whose address or login changed has to be probed anew.
 
@@ -130,13 +137,15 @@ def update_server(
                 _name(server, clean_alias(alias))
             if description is not None:
                 server.description = description
+            if keeps_copies is not None:
+                server.keeps_copies = keeps_copies
             if logins is not None:
                 _set_logins(server, logins)
             if address is not None and address.url != server.address:
                 _move(server, address)
             changed = [name for name, value in _values(server).items() if before[name] != value]
             if changed:
-                if set(changed) - {"alias", "description"}:
+                if set(changed) - {"alias", "description", "keeps_copies"}:
                     _forget_health(server)
                 server.save()
                 record([_change("server.updated", server, changed=changed)])
@@ -185,16 +194,19 @@ def mark_health(
             record([_change("server.health", server, health=str(health), reason=reason[:500])])
 
 
-def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> None:
+def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> bool:
     """Have a Forge restore these settings after each job that overrides them.
 
     Forge restores only what its config file holds, so the owner's present values are
-    written there once. Raises ForgeError.
+    written there once. False if that could not be done for all of them: Forge is busy with
+    somebody else's job, or doesn't know one. Raises ForgeError.
     """
-    missing = set(keys) - {*server.pinned_options, *_ALWAYS_RESTORED}
+    wanted = set(keys) - _ALWAYS_RESTORED
+    missing = wanted.difference(server.pinned_options)
     if missing and (pinned := client.pin_options(sorted(missing))):
         server.pinned_options = sorted({*server.pinned_options, *pinned})
         Server.objects.filter(pk=server.pk).update(pinned_options=server.pinned_options)
+    return wanted.issubset(server.pinned_options)
 
 
 _ALWAYS_RESTORED = {"sd_model_checkpoint"}
@@ -257,6 +269,7 @@ def _values(server: Server) -> Mapping[str, Any]:
         "alias": server.alias,
         "address": server.address,
         "description": server.description,
+        "keeps_copies": server.keeps_copies,
         "username": server.username,
         "password": server.password_sealed,
         "api_username": server.api_username,

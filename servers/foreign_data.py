@@ -7,14 +7,17 @@ not fit raises ValueError.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 MAX_JSON_NODES = 2_000_000
 MAX_JSON_DEPTH = 32
 MAX_LINE = 300
 MAX_PNG_CHUNKS = 100_000
+MAX_PNG_TEXT = 256 * 1024
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE_SIGNATURES = {PNG_SIGNATURE: "PNG", b"\xff\xd8\xff": "JPEG", b"RIFF": "WebP"}
@@ -74,21 +77,71 @@ def picture_kind(data: bytes) -> str | None:
 
 def is_whole_png(data: bytes) -> bool:
     """Say whether `data` is a PNG from its signature to IEND, each chunk's checksum right."""
+    ends = {kind: end for kind, _, end in _png_chunks(data)}
+    return next(iter(ends), None) == b"IHDR" and b"IDAT" in ends and ends.get(b"IEND") == len(data)
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels as the header of a PNG says. (0, 0) if it has none."""
+    kind, content, _ = next(_png_chunks(data), (b"", memoryview(b""), 0))
+    if kind != b"IHDR" or len(content) < 8:
+        return 0, 0
+    return int.from_bytes(content[:4], "big"), int.from_bytes(content[4:8], "big")
+
+
+def png_text(data: bytes, keyword: str) -> str:
+    """The text that a PNG carries under `keyword`, made fit to be stored; empty if none.
+
+    Text that is not readable, or unpacks to more than MAX_PNG_TEXT bytes, counts as none.
+    """
+    wanted = keyword.encode("latin-1")
+    for kind, content, _ in _png_chunks(data):
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+            continue
+        name, _, rest = bytes(content).partition(b"\0")
+        if name == wanted:
+            with contextlib.suppress(ValueError, zlib.error):
+                return str(tame(_text_of(kind, rest)))
+    return ""
+
+
+def _text_of(kind: bytes, rest: bytes) -> str:
+    """The text of a chunk behind its keyword. Raises ValueError and zlib.error."""
+    if kind == b"tEXt":
+        return rest[:MAX_PNG_TEXT].decode("latin-1")
+    if kind == b"zTXt":
+        return _unpacked(rest[1:]).decode("latin-1")
+    # iTXt: whether it is packed, how, then language and translated keyword.
+    text = rest[2:].split(b"\0", 2)[-1]
+    return (_unpacked(text) if rest[:1] == b"\1" else text[:MAX_PNG_TEXT]).decode()
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(packed, MAX_PNG_TEXT)
+    if not unpacker.eof:
+        raise ValueError("too long a text")
+    return text
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
+    """The chunks of a PNG: kind, content, where it ends. Ends at the first broken one."""
     view = memoryview(data)
     position = len(PNG_SIGNATURE)
-    kinds: list[bytes] = []
     if not data.startswith(PNG_SIGNATURE):
-        return False
-    while len(data) - position >= 12 and len(kinds) < MAX_PNG_CHUNKS:
+        return
+    for _ in range(MAX_PNG_CHUNKS):
+        if len(data) - position < 12:
+            return
         length = int.from_bytes(view[position : position + 4], "big")
         end = position + 12 + length
         if end > len(data):
-            return False
+            return
         checksum = int.from_bytes(view[end - 4 : end], "big")
         if zlib.crc32(view[position + 4 : end - 4]) != checksum:
-            return False
-        kinds.append(bytes(view[position + 4 : position + 8]))
+            return
+        kind = bytes(view[position + 4 : position + 8])
+        yield kind, view[position + 8 : end - 4], end
+        if kind == b"IEND":
+            return
         position = end
-        if kinds[-1] == b"IEND":
-            return kinds[0] == b"IHDR" and b"IDAT" in kinds and position == len(data)
-    return False

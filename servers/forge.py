@@ -1,7 +1,8 @@
 """Talking to one Forge (Stable Diffusion WebUI) over its REST API.
 
 Knows no Django model. Errors are drawn in `forge_errors`, answers are read in
-`forge_replies`, and each exchange is one `forge_line.Line`.
+`forge_replies`, each exchange is one `forge_line.Line`, and a generation is followed by a
+`forge_watch.Watch`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from urllib.parse import quote
 
 from servers.forge_errors import (
     ForgeBadReply,
@@ -26,7 +28,7 @@ from servers.forge_errors import (
     ForgeUnreachable,
 )
 from servers.forge_line import Credentials, Line, PeerGuard
-from servers.forge_refusals import Reply, require_answer
+from servers.forge_refusals import Reply, require_answer, require_delivery
 from servers.forge_replies import (
     Activity,
     Checkpoint,
@@ -40,7 +42,10 @@ from servers.forge_replies import (
     read_names,
     read_options,
     read_progress,
+    read_saved_picture,
 )
+from servers.forge_timing import Timing
+from servers.forge_watch import Watch
 
 __all__ = [
     "Activity",
@@ -68,40 +73,6 @@ __all__ = [
 Kind = Literal["txt2img", "img2img"]
 
 _QUESTION_BYTES = 32 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long a client waits, in seconds, and how much it takes in."""
-
-    connect: float = 5.0
-    answer: float = 10.0
-    """The whole of a plain question, from the first byte sent to the last one read."""
-    poll: float = 0.5
-    poll_short: float = 0.2
-    """The rhythm of polls during the first `short_phase`: many jobs take only seconds."""
-    short_phase: float = 3.0
-    stall: float = 900.0
-    """Without any change, while not queued. A large checkpoint loads for minutes in silence."""
-    cap: float = 6 * 3600.0
-    """The longest wait for one generation, queueing behind other people's jobs included."""
-    reply_bytes: int = 512 * 1024 * 1024
-
-    def scaled(self, factor: float) -> Timing:
-        """Return these times shortened for tests.
-
-        An exchange keeps at least a second: how fast a machine answers does not scale.
-        """
-        return replace(
-            self,
-            connect=max(self.connect * factor, 1.0),
-            answer=max(self.answer * factor, 1.0),
-            poll=self.poll * factor,
-            poll_short=self.poll_short * factor,
-            short_phase=self.short_phase * factor,
-            stall=self.stall * factor,
-            cap=self.cap * factor,
-        )
 
 
 @dataclass(frozen=True)
@@ -174,10 +145,14 @@ class ForgeClient:
         """Say whether Forge neither runs this task nor keeps it waiting.
 
         A task whose init image was unreadable reads "queued" until Forge restarts; that is
-        not told apart here from one that is about to start.
+        not told apart here from one that is about to start. Where Forge tells of no tasks
+        (--nowebui), it is idle of ours when it draws nothing at all.
         """
         busy = self.activity().busy
-        state = self.progress(task_id).state
+        try:
+            state = self.progress(task_id).state
+        except ForgeNotReady:
+            return not busy
         # A failed task reads active until the next one starts.
         return state != "queued" and not (state == "active" and busy)
 
@@ -228,76 +203,92 @@ class ForgeClient:
         expected_images: int,
         on_progress: Callable[[Progress | None], bool],
         on_answer: Callable[[], object] = lambda: None,
+        before_sending: Callable[[], object] = lambda: None,
         preview: bool = True,
     ) -> Generation:
         """Draw, and follow the drawing until Forge answers.
 
-        `on_progress` is called in every poll interval, with None while Forge does not answer
-        the polls, and returns True to stop. Then our task is interrupted as soon as, and only
-        while, it is the one that runs; the answer is still awaited, since the GPU is busy
-        until then. What `on_progress` raises ends the wait and closes the connection, which
-        does not stop Forge. `on_answer` is called as soon as the GPU is done with us, before
-        the pictures are unpacked.
+        `before_sending` is called last before the request leaves; what it raises holds it
+        back and is raised here. `on_progress` is called in every poll interval, with None
+        while Forge does not answer the polls, and returns True to stop. Then our task is
+        interrupted as soon as, and only while, it is the one that runs; the answer is still
+        awaited, since the GPU is busy until then. What `on_progress` raises ends the wait and
+        closes the connection, which does not stop Forge. `on_answer` is called as soon as the
+        GPU is done with us, before the pictures are unpacked.
 
         Raises ForgeError. A poll that fails is never an error.
         """
-        post = self._line()
-        watch = _Watch(self, task_id, preview=preview)
+        line = self._line(before_sending)
+        watch = Watch(self, task_id, preview=preview)
         # The post, the polls, and the look back, which must not wait for a poll that hangs.
         threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="forge")
         try:
-            answer: Future[Reply] = threads.submit(
-                self._post, post, kind, {**payload, "force_task_id": task_id}
-            )
-            look: Future[Progress | None] | None = None
-            # At first there is nothing to see.
-            wait((answer,), timeout=watch.interval)
-            while not answer.done():
-                round_ends = time.monotonic() + watch.interval
-                look = look or threads.submit(watch.look)
-                awaited: tuple[Future[Any], ...] = (answer, look)
-                wait(awaited, timeout=watch.interval, return_when=FIRST_COMPLETED)
-                if answer.done():
-                    break
-                progress = look.result() if look.done() else None
-                look = None if look.done() else look
-                watch.note(progress)
-                if on_progress(progress) and not watch.stop_wanted:
-                    watch.stop_wanted = True
-                else:
-                    wait((answer,), timeout=max(0.0, round_ends - time.monotonic()))
+            body = {**payload, "force_task_id": task_id}
+            answer = threads.submit(self._post, line, kind, body)
+            _follow(answer, watch, threads, on_progress)
             reply = answer.result()
             look_back = threads.submit(watch.look_back)
             on_answer()
             look_back.result()
         finally:
-            post.cut()
+            line.cut()
             threads.shutdown(wait=False, cancel_futures=True)
-        settings = payload.get("override_settings") or {}
+        generation = read_generation(
+            reply,
+            expected_images=expected_images,
+            settings=payload.get("override_settings") or {},
+            may_be_partial=watch.stop_wanted or watch.foreign_interrupt,
+        )
         return replace(
-            read_generation(
-                reply,
-                expected_images=expected_images,
-                settings=settings,
-                may_be_partial=watch.stop_wanted or watch.foreign_interrupt,
-            ),
+            generation,
             interrupted=watch.stop_wanted,
             foreign_interrupt=watch.foreign_interrupt,
         )
 
+    def saved_pictures(self, kind: Kind, names: Iterable[str]) -> tuple[bytes, ...]:
+        """Fetch pictures that Forge kept in its output folder, by their names there.
+
+        Raises ForgeError: ForgeUnreachable when Forge is away, another one when it does not
+        hand out all of them as whole PNG files.
+        """
+        options = self.options()
+        folder = options.get("outdir_samples") or options.get(f"outdir_{kind}_samples")
+        if not isinstance(folder, str) or not folder:
+            raise ForgeBadReply(f"{self.address} does not say where it keeps its pictures.")
+        pictures = []
+        room = self.timing.reply_bytes
+        for name in names:
+            path = quote(f"{folder.rstrip('/')}/{name}.png", safe="/")
+            pictures.append(read_saved_picture(self._fetch(f"/file={path}", room)))
+            room -= len(pictures[-1])
+        return tuple(pictures)
+
     # --- the wire --------------------------------------------------------------------
 
-    def _line(self) -> Line:
-        return Line(self.address, connect=self.timing.connect, guard=self._guard)
+    def _line(self, before_sending: Callable[[], object] = lambda: None) -> Line:
+        return Line(
+            self.address,
+            connect=self.timing.connect,
+            guard=self._guard,
+            before_sending=before_sending,
+        )
 
     def _post(self, line: Line, kind: Kind, body: Mapping[str, Any]) -> Reply:
-        return line.exchange(
+        reply = line.exchange(
             "POST",
             f"/sdapi/v1/{kind}",
             body=json.dumps(body, allow_nan=False).encode(),
             credentials=self._credentials,
             deadline=self.timing.cap,
             max_bytes=self.timing.reply_bytes,
+        )
+        require_delivery(reply)
+        return reply
+
+    def _fetch(self, path: str, max_bytes: int) -> Reply:
+        # The page's own route: it never asks for the API's password.
+        return self._line().exchange(
+            "GET", path, deadline=self.timing.file, max_bytes=max(max_bytes, 0)
         )
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
@@ -319,87 +310,27 @@ class ForgeClient:
         return True
 
 
-class _Watch:
-    """What is known of one generation while its answer is awaited.
-
-    Patience is counted in rounds and not by a clock: a machine that slept for an hour has
-    not waited for an hour.
-    """
-
-    def __init__(self, client: ForgeClient, task_id: str, *, preview: bool) -> None:
-        self._client = client
-        self._timing = client.timing
-        self._task_id = task_id
-        self._preview = preview
-        self._preview_id = -1
-        self._seen: tuple[str, float] | None = None
-        self._seen_active = False
-        self._answers_without_progress = False
-        self._waited = 0.0
-        self._quiet = 0.0
-        self.stop_wanted = False
-        self.foreign_interrupt = False
-
-    @property
-    def interval(self) -> float:
-        timing = self._timing
-        return timing.poll_short if self._waited < timing.short_phase else timing.poll
-
-    def look(self) -> Progress | None:
-        """Ask Forge how our task stands, and interrupt it if that is wanted and safe."""
-        self._answers_without_progress = False
-        try:
-            activity = self._client.activity()
-            progress = self._client.progress(
-                self._task_id, preview=self._preview, preview_id=self._preview_id
-            )
-            self._notice_foreign_interrupt(activity, progress)
-            if self.stop_wanted and progress.state == "active":
-                self._client.interrupt(self._task_id)
-        except (ForgeUnreachable, ForgeConnectionLost):
-            return None
-        except ForgeError:
-            self._answers_without_progress = True
-            return None
-        self._preview_id = progress.preview_id
-        return progress
-
-    def look_back(self) -> None:
-        """See, right after the answer, whether somebody else stopped our generation.
-
-        Forge answers with a half-drawn picture and says nothing; its global state keeps the
-        mark until the next job begins.
-        """
-        try:
-            activity = self._client.activity()
-        except ForgeError:
-            return
-        if activity.stopped and not activity.busy and not self.stop_wanted:
-            self.foreign_interrupt = True
-
-    def note(self, progress: Progress | None) -> None:
-        """Count one round. Raises ForgeStalled when patience is at its end."""
-        self._waited += self.interval
-        self._quiet = 0.0 if self._is_sign_of_life(progress) else self._quiet + self.interval
-        address = self._client.address
-        if self._quiet >= self._timing.stall:
-            raise ForgeStalled(
-                f"{address} made no progress for {self._quiet:.0f} seconds; "
-                "that Forge probably hangs and needs a restart."
-            )
-        if self._waited >= self._timing.cap:
-            raise ForgeStalled(f"{address} did not answer within {self._timing.cap:.0f} seconds.")
-
-    def _is_sign_of_life(self, progress: Progress | None) -> bool:
-        if progress is None:
-            return self._answers_without_progress
-        changed = (progress.state, progress.fraction) != self._seen
-        self._seen = (progress.state, progress.fraction)
-        return changed or progress.state == "queued"
-
-    def _notice_foreign_interrupt(self, activity: Activity, progress: Progress) -> None:
-        # The activity was asked first; only between two sights of our task is it surely ours.
-        active = progress.state == "active"
-        if activity.stopped and active and self._seen_active and not self.stop_wanted:
-            self.foreign_interrupt = True
-        self._seen_active = active
+def _follow(
+    answer: Future[Reply],
+    watch: Watch,
+    threads: ThreadPoolExecutor,
+    on_progress: Callable[[Progress | None], bool],
+) -> None:
+    """Look at the drawing in every poll interval until its answer is there."""
+    look: Future[Progress | None] | None = None
+    # At first there is nothing to see.
+    wait((answer,), timeout=watch.interval)
+    while not answer.done():
+        round_ends = time.monotonic() + watch.interval
+        look = look or threads.submit(watch.look)
+        awaited: tuple[Future[Any], ...] = (answer, look)
+        wait(awaited, timeout=watch.interval, return_when=FIRST_COMPLETED)
+        if answer.done():
+            break
+        progress = look.result() if look.done() else None
+        look = None if look.done() else look
+        watch.note(progress)
+        if on_progress(progress) and not watch.stop_wanted:
+            watch.stop_wanted = True
+        else:
+            wait((answer,), timeout=max(0.0, round_ends - time.monotonic()))

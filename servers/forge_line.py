@@ -71,13 +71,22 @@ class Line:
     """A connection to the server at `address`, good for one exchange.
 
     Another thread may `cut` it at any time; the exchange then ends with an error, or never
-    begins. Times are in seconds.
+    begins. `before_sending` is called once connected; what it raises keeps the request from
+    leaving. Times are in seconds.
     """
 
-    def __init__(self, address: str, *, connect: float, guard: PeerGuard | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        connect: float,
+        guard: PeerGuard | None = None,
+        before_sending: Callable[[], object] = lambda: None,
+    ) -> None:
         self.address = address
         self._connect_timeout = connect
         self._guard = guard
+        self._before_sending = before_sending
         self._socket: socket.socket | None = None
         self._is_cut = threading.Event()
 
@@ -151,6 +160,7 @@ class Line:
         self._socket = connected
         if self._is_cut.is_set():
             raise ForgeUnreachable(f"The request to {self.address} was withdrawn.")
+        self._before_sending()
 
     def _read(self, response: requests.Response, max_bytes: int) -> bytes:
         encoding = response.headers.get("content-encoding", "identity")

@@ -38,11 +38,18 @@ def require_answer(reply: Reply) -> None:
         raise _refusal(reply, settings=())
 
 
+def require_delivery(reply: Reply) -> None:
+    """Raise ForgeConnectionLost when a proxy answers a generation in Forge's place.
+
+    It lost its Forge: perhaps before our request reached it, perhaps in mid-run.
+    """
+    if reply.status in (502, 504):
+        raise ForgeConnectionLost(f"The proxy at {reply.address} lost its Forge.")
+
+
 def require_generation(reply: Reply, settings: Collection[str]) -> None:
     """Raise what a status other than 200 means for a generation that overrides `settings`."""
-    if reply.status in (502, 504):
-        # A proxy lost its Forge: perhaps before our request reached it, perhaps in mid-run.
-        raise ForgeConnectionLost(f"The proxy at {reply.address} lost its Forge.")
+    require_delivery(reply)
     if reply.status != 200:
         raise _refusal(reply, settings)
 

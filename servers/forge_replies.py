@@ -16,12 +16,15 @@ from servers.foreign_data import (
     one_line,
     parse_json,
     picture_kind,
+    png_size,
     tame,
 )
 from servers.forge_errors import ForgeBadReply
 from servers.forge_refusals import Reply, require_answer, require_generation
 
 MAX_PREVIEW_BYTES = 4 * 1024 * 1024
+MAX_PIXELS = 2**28
+"""Of one picture: 16,384 x 16,384."""
 
 TaskState = Literal["active", "queued", "completed", "unknown"]
 
@@ -79,12 +82,15 @@ class Activity:
     """What the whole Forge is doing, whoever asked for it.
 
     `stopped` says that somebody pressed interrupt, skip or stop; it stays set after the end
-    of that job, until the next one begins.
+    of that job, until the next one begins. `preparing` is it before the first step, for
+    example while a checkpoint loads; `position` changes with every step.
     """
 
     busy: bool
     stopped: bool
     job: str
+    preparing: bool = False
+    position: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,17 +162,21 @@ def read_progress(reply: Reply) -> Progress:
     )
 
 
+_POSITION = ("job", "job_count", "job_no", "sampling_step", "job_timestamp")
+
+
 def read_activity(reply: Reply) -> Activity:
     state = _object(reply).get("state")
     if not isinstance(state, dict) or not isinstance(state.get("job_count"), int):
         raise ForgeBadReply(f"{reply.address} does not answer as a Forge does.")
     return Activity(
-        # -1 while a job is being prepared, for example while its checkpoint loads.
         busy=state["job_count"] != 0,
+        preparing=state["job_count"] == -1,
         stopped=any(
             state.get(flag) is True for flag in ("interrupted", "skipped", "stopping_generation")
         ),
         job=_text(state, "job"),
+        position=tuple(state.get(name) for name in _POSITION),
     )
 
 
@@ -209,6 +219,12 @@ def read_generation(
     )
 
 
+def read_saved_picture(reply: Reply) -> bytes:
+    """Read a picture that Forge kept on its disk; it has to be a whole PNG."""
+    require_answer(reply)
+    return _whole_png(reply.address, reply.body)
+
+
 def _info(reply: Reply, text: object) -> dict[str, Any]:
     if not isinstance(text, str):
         raise ForgeBadReply(f"{reply.address} answered a generation without its info.")
@@ -239,6 +255,10 @@ def _png(address: str, text: object) -> bytes:
         data = decode_base64(text)
     except ValueError as error:
         raise ForgeBadReply(f"{address} answered with an image that is not base64.") from error
+    return _whole_png(address, data)
+
+
+def _whole_png(address: str, data: bytes) -> bytes:
     kind = picture_kind(data)
     if kind not in ("PNG", None):
         raise ForgeBadReply(
@@ -247,6 +267,10 @@ def _png(address: str, text: object) -> bytes:
         )
     if not is_whole_png(data):
         raise ForgeBadReply(f"{address} answered with an image that is not a whole PNG.")
+    width, height = png_size(data)
+    if not 0 < width * height <= MAX_PIXELS:
+        # Whoever opened it later would run out of memory.
+        raise ForgeBadReply(f"{address} answered with an image of {width} x {height} pixels.")
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Self, cast
@@ -24,6 +25,14 @@ class Health(models.TextChoices):
     OFFLINE = "offline"
     UNAUTHORIZED = "unauthorized"
     NOT_READY = "not_ready"
+
+
+def _patience() -> Timing:
+    return replace(
+        Timing().scaled(settings.TIME_SCALE),
+        stall=settings.STALL_AFTER,
+        stall_loading=2 * settings.STALL_AFTER,
+    )
 
 
 class ServerQuerySet(models.QuerySet["Server"]):
@@ -69,6 +78,9 @@ class Server(models.Model):
     health_reason = models.CharField(max_length=500, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
 
+    # Whether its Forge keeps a copy of each picture, from which a lost answer is made good.
+    keeps_copies = models.BooleanField(default=True, db_default=True)
+
     is_paused = models.BooleanField(default=False)
     retired_at = models.DateTimeField(null=True, blank=True)
     # Settings our payloads may override, since that Forge is known to restore them.
@@ -103,7 +115,7 @@ class Server(models.Model):
         return ForgeClient(
             self.address,
             credentials=self._readable_credentials(),
-            timing=timing or Timing().scaled(settings.TIME_SCALE),
+            timing=timing or _patience(),
             guard=partial(refusal_of_peer, own_services=settings.OWN_SERVICES),
         )
 

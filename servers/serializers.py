@@ -33,6 +33,7 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
             "has_password",
             "api_username",
             "has_api_password",
+            "keeps_copies",
             "health",
             "health_reason",
             "checked_at",
@@ -70,6 +71,7 @@ class ServerInput(serializers.Serializer[Server]):
     port = serializers.IntegerField(min_value=1, max_value=65535, required=False, allow_null=True)
     apiUrl = serializers.CharField(max_length=300, required=False)  # noqa: N815
     description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    keeps_copies = serializers.BooleanField(required=False)
     username = _name()
     password = _secret()
     api_username = _name()
@@ -95,10 +97,8 @@ class ServerInput(serializers.Serializer[Server]):
             api_username=given.get("api_username"),
             api_password=given.get("api_password"),
         )
-        return {
-            "logins": logins,
-            **{name: given[name] for name in ("alias", "address", "description") if name in given},
-        }
+        plain = ("alias", "address", "description", "keeps_copies")
+        return {"logins": logins, **{name: given[name] for name in plain if name in given}}
 
     def _address(self, given: dict[str, Any]) -> Address | None:
         """Read the two ways to write an address; written both ways they have to agree."""

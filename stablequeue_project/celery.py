@@ -14,6 +14,8 @@ from celery.exceptions import SecurityWarning
 from click import Option
 from django.conf import settings
 
+from stablequeue_project import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stablequeue_project.settings")
 
 # Celery warns of root because a pickled message could run code; ours are JSON only.
@@ -37,6 +39,7 @@ class CelerySettings:
 
 _PREFIX = "CELERY_"
 
+broker.use_it()
 app = Celery("stablequeue")
 app.config_from_object(CelerySettings())
 app.autodiscover_tasks()

@@ -307,6 +307,12 @@ SAVE_PATIENCE = 900.0 * TIME_SCALE
 """Seconds a worker tries to save finished pictures."""
 STORAGE_WAIT = 30.0 * TIME_SCALE
 """Seconds a job waits before its next try when the pictures folder cannot be written."""
+STALL_AFTER = (
+    _read("float", "STABLEQUEUE_STALL_SECONDS", 900.0, validate=validate.Range(10, 86_400))
+    * TIME_SCALE
+)
+"""Seconds without any progress after which a generation is given up, queueing not counted.
+Before its first step, while a checkpoint may be loading, it is twice as long."""
 GENERATION_CAP = 6 * 3600.0 * TIME_SCALE
 """Seconds a single generation may take."""
 PROCESS_GONE_AFTER = 10.0 * TIME_SCALE

@@ -37,10 +37,19 @@ class AnyPath(BaseConverter):
 class ForgeApi:
     """Every route of Forge that the simulator knows."""
 
-    def __init__(self, engine: Engine, *, port: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        port: Callable[[], int],
+        nowebui: bool = False,
+        page_login: bool = False,
+    ) -> None:
         self._engine = engine
         self._lists = engine.lists
         self._port = port
+        self._nowebui = nowebui
+        self._page_login = page_login
         self._app_id = random.getrandbits(64)
 
     def rules(self) -> list[Rule]:
@@ -88,9 +97,20 @@ class ForgeApi:
             "/sdapi/v1/extra-single-image": self._extra_single_image,
         }
         return [
-            *(Rule(path, endpoint=answer, methods=["GET"]) for path, answer in gets.items()),
-            *(Rule(path, endpoint=answer, methods=["POST"]) for path, answer in posts.items()),
+            Rule(path, endpoint=self._guarded(path, answer), methods=[method])
+            for method, routes in (("GET", gets), ("POST", posts))
+            for path, answer in routes.items()
+            if not self._nowebui or path.startswith(("/sdapi/", "/controlnet/"))
         ]
+
+    def _guarded(self, path: str, answer: Any) -> Any:
+        """A route of the page asks for the page's login if there is one."""
+        if self._page_login and path.startswith(("/file", "/queue/", "/login_check")):
+            return self._refuse_stranger
+        return answer
+
+    def _refuse_stranger(self, _request: Request, **_values: str) -> Response:
+        raise RefusalError(401, "Not authenticated")
 
     @staticmethod
     def _of(value: Any) -> Any:
@@ -101,12 +121,14 @@ class ForgeApi:
 
     def _txt2img(self, request: Request) -> Response:
         body = parameters.read(request.get_data(), parameters.TXT2IMG)
+        self._arrive(body)
         self._check_scripts("txt2img", body)
         result = self._engine.generate(_order("txt2img", body, request), list)
         return self._generated(body, result)
 
     def _img2img(self, request: Request) -> Response:
         body = parameters.read(request.get_data(), parameters.IMG2IMG)
+        self._arrive(body)
         if body["init_images"] is None:
             raise RefusalError(404, "Init image not found")
         if body["mask"]:
@@ -120,6 +142,10 @@ class ForgeApi:
         if not body["include_init_images"]:
             body["init_images"] = body["mask"] = None
         return self._generated(body, result)
+
+    def _arrive(self, body: dict[str, Any]) -> None:
+        if fault := self._engine.faults.take(Stage.ARRIVAL, body["prompt"] or ""):
+            self._engine.gate.wait(fault.seconds)
 
     def _check_scripts(self, kind: str, body: dict[str, Any]) -> None:
         known = self._lists["scripts"][kind]
@@ -141,6 +167,8 @@ class ForgeApi:
                 images = []
             case "fewer_images":
                 images = images[:-1]
+            case "huge_image":
+                images = [pictures.as_base64(pictures.claims_to_be_huge()) for _ in images]
             case "not_png":
                 images = [pictures.as_base64(b"these bytes are no picture") for _ in images]
         info = json.dumps(result.info, ensure_ascii=False)
@@ -187,6 +215,7 @@ class ForgeApi:
         if checkpoint is not None and self._engine.catalogue.find(checkpoint) is None:
             raise RunError("RuntimeError", f"model {checkpoint!r} not found")
         self._engine.options.set(changes)
+        self._engine.options.save()
         return json_answer(None)
 
     def _sd_models(self, _request: Request) -> Response:

@@ -67,6 +67,7 @@ class Engine:
         load_seconds: float,
         journal: Journal,
         faults: FaultPlan,
+        outputs: Outputs,
         die: Callable[[], None],
     ) -> None:
         self.catalogue = catalogue
@@ -78,7 +79,7 @@ class Engine:
         self.faults = faults
         self.gate = Gate()
         self.progress = Progress(options, journal=journal, faults=faults, lock=self.gate.changed)
-        self.outputs = Outputs(catalogue.root)
+        self.outputs = outputs
         self._die = die
         self._loaded: ModelFile | None = None
         self._load_mark: str | None = None

@@ -11,6 +11,7 @@ from typing import Any
 class Stage(Enum):
     """The moment at which a fault is met."""
 
+    ARRIVAL = "when the request of a generation arrives"
     LOAD = "before the first step"
     MODEL = "at the choice of the checkpoint"
     MIDWAY = "at half of the steps"
@@ -21,6 +22,7 @@ class Stage(Enum):
 
 
 KINDS: dict[str, tuple[Stage, float]] = {
+    "never_begin": (Stage.ARRIVAL, 3600.0),
     "slow_load": (Stage.LOAD, 5.0),
     "wrong_model": (Stage.MODEL, 0.0),
     "error_500_text": (Stage.MIDWAY, 0.0),
@@ -36,6 +38,7 @@ KINDS: dict[str, tuple[Stage, float]] = {
     "no_images": (Stage.ANSWER, 0.0),
     "not_png": (Stage.ANSWER, 0.0),
     "fewer_images": (Stage.ANSWER, 0.0),
+    "huge_image": (Stage.ANSWER, 0.0),
     "ignore_interrupt": (Stage.INTERRUPT, 0.0),
     "progress_500": (Stage.PROGRESS, 0.0),
     "progress_hang": (Stage.PROGRESS, 30.0),
@@ -97,6 +100,12 @@ class FaultPlan:
                     self._faults[index : index + 1] = left
                     return fault
         return None
+
+    @property
+    def left(self) -> int:
+        """How many kinds of faults are still to come."""
+        with self._lock:
+            return len(self._faults)
 
     def clear(self) -> None:
         with self._lock:

@@ -1,4 +1,7 @@
-"""The pictures Forge wrote to its disk, kept in memory: their names, and who may see them."""
+"""The pictures Forge wrote to its disk: their names, and who may see them.
+
+They are kept in memory, and survive a restart of the simulated Forge as files would.
+"""
 
 from __future__ import annotations
 

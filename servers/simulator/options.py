@@ -19,6 +19,8 @@ class Options:
     def __init__(self, defaults: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self._defaults = dict(defaults)
         self._data = dict(data)
+        self.saved = dict(data)
+        """What its config file holds: the config data as of the last POST to /options."""
 
     def __getitem__(self, key: str) -> Any:
         return self._data[key] if key in self._data else self._defaults[key]
@@ -32,6 +34,10 @@ class Options:
             if key not in self._defaults and key not in self._data:
                 raise RunError("KeyError", repr(key))
             self._data = {**self._data, key: self._like_default(key, value)}
+
+    def save(self) -> None:
+        """Write the config file."""
+        self.saved = dict(self._data)
 
     @contextmanager
     def overridden(self, overrides: Mapping[str, Any], *, restore: bool) -> Iterator[None]:

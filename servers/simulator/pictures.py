@@ -10,6 +10,8 @@ import binascii
 import io
 import math
 import random
+import struct
+import zlib
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, PngImagePlugin, UnidentifiedImageError
@@ -78,6 +80,20 @@ def encode(picture: Image.Image, infotext: str = "", file_format: str = "png") -
             chunks.add_text("parameters", infotext)
         picture.save(buffer, "PNG", pnginfo=chunks, compress_level=1)
     return buffer.getvalue()
+
+
+def claims_to_be_huge() -> bytes:
+    """A small PNG, whole by all its checksums, that would unpack to a hundred gigabytes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 180_000, 180_000, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1_000_000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
 
 
 def as_base64(data: bytes) -> str:

@@ -19,6 +19,7 @@ from servers.simulator.catalogue import Catalogue, ModelFile
 from servers.simulator.control import Control
 from servers.simulator.engine import Engine, Order
 from servers.simulator.errors import AbortedError, SimulatorError
+from servers.simulator.files import Outputs
 from servers.simulator.journal import Journal
 from servers.simulator.options import Options
 from servers.simulator.wire import Listener
@@ -40,6 +41,7 @@ class ForgeSimulator:
 
     `seconds` is the time of one batch, whatever its number of steps; `load_seconds` that
     of loading a checkpoint. `windows` lists names with backslashes, and finds them only so.
+    `nowebui` and `page_login` stand for a Forge started with --nowebui or --gradio-auth.
     `on_die` is what the fault `die` does; in a test it is a sudden stop.
     """
 
@@ -51,6 +53,8 @@ class ForgeSimulator:
         seconds: float = 2.0,
         load_seconds: float = 0.5,
         windows: bool = False,
+        nowebui: bool = False,
+        page_login: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
@@ -60,6 +64,7 @@ class ForgeSimulator:
             raise ValueError("A Forge needs at least one model.")
         self._models, self._loras = _files(models), _files(loras)
         self._windows = windows
+        self._nowebui, self._page_login = nowebui, page_login
         self._seconds, self._load_seconds = seconds, load_seconds
         self._log = log
         self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
@@ -69,8 +74,11 @@ class ForgeSimulator:
         self._journal = Journal(log)
         self._build()
 
-    def _build(self) -> None:
-        """A Forge fresh from its start: nothing loaded, no task known, no faults."""
+    def _build(self, *, disk: Engine | None = None) -> None:
+        """A Forge fresh from its start: nothing loaded, no task known, no faults.
+
+        What an earlier engine left on `disk` is still there: pictures and the config file.
+        """
         lists = json.loads((Path(__file__).parent / "forge_lists.json").read_text("utf-8"))
         catalogue = Catalogue(self._models, self._loras, windows=self._windows)
         first = catalogue.listed[0]
@@ -79,6 +87,8 @@ class ForgeSimulator:
             "sd_model_checkpoint": catalogue.name(first),
             "sd_checkpoint_hash": first.digest if first.hashed else None,
         }
+        if disk is not None:
+            config = disk.options.saved
         self._faults = faults.FaultPlan()
         self.engine = Engine(
             catalogue,
@@ -88,9 +98,15 @@ class ForgeSimulator:
             load_seconds=self._load_seconds,
             journal=self._journal,
             faults=self._faults,
+            outputs=disk.outputs if disk is not None else Outputs(catalogue.root),
             die=self._on_die,
         )
-        api = ForgeApi(self.engine, port=lambda: self._listener.port)
+        api = ForgeApi(
+            self.engine,
+            port=lambda: self._listener.port,
+            nowebui=self._nowebui,
+            page_login=self._page_login,
+        )
         self._application = Application([*api.rules(), *Control(self).rules()])
 
     # --- life ------------------------------------------------------------------------
@@ -107,9 +123,9 @@ class ForgeSimulator:
         self.engine.gate.abort()
 
     def restart(self) -> None:
-        """Die and come back on the same port, knowing nothing. The journal goes on."""
+        """Die and come back on the same port, with what is on the disk. The journal goes on."""
         self.stop()
-        self._build()
+        self._build(disk=self.engine)
         self.start()
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ class Stack:
         self._redis_url = redis_url
         self.api = requests.Session()
         self._aliases: list[str] = []
+        self.failpoints = data.parent / "failpoints"
+        self.failpoints.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Stack:
         self.start()
@@ -107,6 +110,7 @@ class Stack:
         environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
         environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
         environment["STABLEQUEUE_RATE_LIMIT"] = "off"
+        environment |= {"STABLEQUEUE_TEST": "true", "STABLEQUEUE_FAILPOINT": f"@{self.failpoints}"}
         environment.pop("STABLEQUEUE_DATA", None)
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / "up.log").open("ab") as log:
@@ -138,6 +142,42 @@ class Stack:
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
+
+    def fail_at(self, failpoint: str, action: str) -> None:
+        """Let the next process that comes by a failpoint do `action`, once."""
+        draft = self.failpoints / f".{failpoint}"
+        draft.write_text(action)
+        draft.rename(self.failpoints / failpoint)
+
+    def is_armed(self, failpoint: str) -> bool:
+        """Whether nobody came by that failpoint since `fail_at`."""
+        return (self.failpoints / failpoint).exists()
+
+    def worker(self) -> psutil.Process:
+        """The worker of the server queues; frozen or killed, it is restarted by its keeper."""
+        return self._worker_among(self._children())
+
+    @contextlib.contextmanager
+    def frozen_worker(self) -> Iterator[None]:
+        """Freeze the worker, and let another one run in its place meanwhile."""
+        frozen = self.worker()
+        command, environment = frozen.cmdline(), frozen.environ()
+        command[command.index("--hostname") + 1] = "spare@%h"
+        frozen.suspend()
+        spare = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield
+        finally:
+            frozen.resume()
+            spare.kill()
+            spare.wait()
+
+    @staticmethod
+    def _worker_among(processes: list[psutil.Process]) -> psutil.Process:
+        words = ((process, process.cmdline()) for process in processes)
+        return next(process for process, line in words if "--servers" in line and "celery" in line)
 
     def kill_everything(self) -> None:
         """As a power cut would: nobody gets to say goodbye."""

@@ -10,6 +10,7 @@ from events.models import Event
 from jobs import backoff, images, lifecycle, slots
 from jobs.errors import JobNotFound, JobOperationInvalid
 from jobs.models import Image, Job, Slot
+from jobs.slots import Lease
 from tests.factories import admit, make_claimed, make_job, make_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -201,6 +202,34 @@ def test_a_rescued_job_shuts_its_old_worker_out():
     assert slots.beat(lease) is None
     assert slots.free(lease) is False
     assert slot_of(job).worker == ""
+
+
+def test_a_rescue_remembers_why_until_the_slot_is_free():
+    job, lease = make_claimed()
+    slots.mark_sent(lease)
+    trouble = {"code": "FORGE_CONNECTION_LOST", "message": "It was cut."}
+
+    lifecycle.rescue(job_id=job.id, lease=lease, trouble=trouble)
+    again = Lease(lease.server_id, lease.task_id, 2)
+    lifecycle.rescue(job_id=job.id, lease=again)
+    assert slot_of(job).trouble == trouble
+
+    slots.free(Lease(lease.server_id, lease.task_id, 3))
+    assert Slot.objects.get().trouble is None
+
+
+def test_a_drawn_job_is_taken_from_a_dead_saver_once():
+    job, lease = make_claimed()
+    pictures = stage(job)
+    assert lifecycle.rescue_saving(job_id=job.id, attempt=1) is None
+    slots.free(lease)
+
+    taken = lifecycle.rescue_saving(job_id=job.id, attempt=1)
+
+    assert taken is not None
+    assert taken.attempt == 2
+    assert lifecycle.rescue_saving(job_id=job.id, attempt=1) is None
+    assert complete(job, pictures) is False
 
 
 def test_a_lease_of_the_same_attempt_number_on_another_job_writes_nothing():

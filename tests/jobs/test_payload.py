@@ -108,3 +108,22 @@ def test_stored_pictures_are_put_back_wherever_a_reference_stands():
 )
 def test_the_wanted_checkpoint_is_found_under_each_of_its_names(sent, wanted):
     assert payload.wanted_checkpoint(sent) == wanted
+
+
+@pytest.mark.parametrize(
+    ("count", "pattern", "names"),
+    [
+        (1, "j-1-ab", ("j-1-ab",)),
+        (3, "j-1-ab-[generation_number]", ("j-1-ab-1", "j-1-ab-2", "j-1-ab-3")),
+    ],
+)
+def test_copies_are_named_after_the_task(count, pattern, names):
+    body = build({"override_settings": {"CLIP_stop_at_last_layers": 2}})
+
+    kept = payload.keeping_copies(body, task_id="j-1-ab", count=count)
+
+    assert kept["save_images"] is True
+    assert kept["override_settings"]["samples_filename_pattern"] == pattern
+    assert kept["override_settings"]["CLIP_stop_at_last_layers"] == 2
+    assert payload.copy_names("j-1-ab", count) == names
+    assert body["save_images"] is False

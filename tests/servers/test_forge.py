@@ -215,11 +215,84 @@ def test_a_task_in_the_queue_is_never_stalled(forge: StandIn) -> None:
     assert draw(hasty, Watcher(forge, rounds=15)).images
 
 
-def test_a_forge_without_a_progress_route_is_never_stalled(forge: StandIn) -> None:
-    forge.routes["/internal/progress"] = answer_json({"detail": "Not Found"}, 404)
+def test_before_the_first_step_patience_is_longer(forge: StandIn) -> None:
+    forge.is_drawing({**ACTIVE, "progress": 0.0})
     hasty = ForgeClient(forge.url, timing=Timing(poll_short=0.05, stall=0.5))
 
-    assert draw(hasty, BlindWatcher(forge, rounds=15)).images
+    assert draw(hasty, Watcher(forge, rounds=15)).images
+
+
+def test_a_forge_that_loads_forever_is_stalled_too(forge: StandIn) -> None:
+    forge.is_drawing({**ACTIVE, "progress": 0.0})
+    hasty = ForgeClient(forge.url, timing=Timing(poll_short=0.01, stall=0.05, stall_loading=0.2))
+
+    with pytest.raises(ForgeStalled):
+        draw(hasty)
+
+
+def without_progress(forge: StandIn) -> ForgeClient:
+    """A client of a Forge that was started with --nowebui, and that is working."""
+    forge.routes["/internal/progress"] = answer_json({"detail": "Not Found"}, 404)
+    forge.is_drawing(ACTIVE)
+    return ForgeClient(forge.url, timing=Timing(poll_short=0.05, stall=0.5))
+
+
+def test_without_a_progress_route_the_steps_of_the_whole_forge_show_life(forge: StandIn) -> None:
+    hasty = without_progress(forge)
+    watcher = BlindWatcher(forge, rounds=15)
+
+    def step(progress: Progress | None) -> bool:
+        forge.state["sampling_step"] = len(watcher.told)
+        return watcher(progress)
+
+    assert draw(hasty, step).images
+
+
+def test_without_a_progress_route_a_forge_that_stands_still_is_stalled(forge: StandIn) -> None:
+    with pytest.raises(ForgeStalled):
+        draw(without_progress(forge))
+
+
+def test_a_drawing_whose_answer_does_not_arrive_is_a_lost_connection(forge: StandIn) -> None:
+    forge.task = {**NOBODYS, "completed": True}
+    hasty = ForgeClient(forge.url, timing=Timing(poll_short=0.01, stall=0.1))
+
+    with pytest.raises(ForgeConnectionLost):
+        draw(hasty)
+
+
+def test_what_holds_a_request_back_is_raised_and_nothing_leaves(forge: StandIn) -> None:
+    def hold_back() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ForgeClient(forge.url).generate(
+            "txt2img",
+            {"prompt": "a cat"},
+            TASK,
+            expected_images=1,
+            on_progress=go_on,
+            before_sending=hold_back,
+        )
+
+    assert forge.asked(TXT2IMG) == []
+
+
+def test_a_proxy_that_lost_its_forge_says_nothing_about_the_gpu(forge: StandIn) -> None:
+    forge.routes[TXT2IMG] = answer_bytes(b"bad gateway", 502)
+    freed: list[bool] = []
+
+    with pytest.raises(ForgeConnectionLost):
+        ForgeClient(forge.url).generate(
+            "txt2img",
+            {"prompt": "a cat"},
+            TASK,
+            expected_images=1,
+            on_progress=go_on,
+            on_answer=lambda: freed.append(True),
+        )
+
+    assert freed == []
 
 
 def test_no_wait_is_endless(forge: StandIn) -> None:

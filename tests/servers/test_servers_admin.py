@@ -49,6 +49,16 @@ def test_a_server_is_added_through_the_verb(admin_client: Client) -> None:
     assert Event.objects.get().kind == "server.added"
 
 
+@pytest.mark.parametrize(("ticked", "keeps"), [({"keeps_copies": "on"}, True), ({}, False)])
+def test_keeping_copies_is_a_tick(
+    admin_client: Client, server: Server, ticked: dict[str, str], keeps: bool
+) -> None:
+    admin_client.post(f"{ADMIN}{server.pk}/change/", form(**ticked))
+
+    server.refresh_from_db()
+    assert server.keeps_copies is keeps
+
+
 def test_a_password_is_never_shown_and_kept_when_left_empty(
     admin_client: Client, server: Server
 ) -> None:

@@ -65,6 +65,18 @@ def test_a_server_is_added_by_its_url_and_the_old_words_for_its_login(call) -> N
     assert Server.objects.get()._credentials().pair == (b"me", b" x ")  # type: ignore[union-attr]
 
 
+def test_a_server_keeps_copies_unless_told_otherwise(call) -> None:
+    added = call("POST", body=MAIN)
+    changed = call("PUT", f"{SERVERS}/Main", {"keeps_copies": False})
+    untouched = call("PUT", f"{SERVERS}/Main", {"description": "Attic"})
+
+    assert [answer.json()["keeps_copies"] for answer in (added, changed, untouched)] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_no_answer_holds_a_password(call) -> None:
     secrets = {"username": "me", "password": "sesame-1", "api_password": "sesame-2"}
 

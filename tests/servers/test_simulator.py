@@ -174,6 +174,49 @@ def test_unpinned_options_leak_and_pinned_ones_do_not(forge: ForgeSimulator) -> 
     assert options["grid_save"] is False
 
 
+KEPT = {"samples_filename_pattern": "sq-1", "save_images_add_number": False, "save_to_dirs": False}
+
+
+def kept(forge: ForgeSimulator) -> requests.Response:
+    return requests.get(f"{forge.url}/file=outputs/txt2img-images/sq-1.png", timeout=5)
+
+
+def test_kept_pictures_and_posted_options_survive_a_restart_and_leaked_ones_do_not(
+    forge: ForgeSimulator,
+) -> None:
+    post(forge, "/sdapi/v1/options", save_to_dirs=True)
+    post(forge, save_images=True, override_settings=KEPT)
+
+    forge.restart()
+
+    options = get(forge, "/sdapi/v1/options")
+    assert kept(forge).content.startswith(b"\x89PNG")
+    assert options["save_to_dirs"] is True
+    assert options["samples_filename_pattern"] == ""
+
+
+@pytest.mark.parametrize(("flag", "status"), [("nowebui", 404), ("page_login", 401)])
+def test_kept_pictures_are_out_of_reach_where_the_page_is(flag: str, status: int) -> None:
+    with ForgeSimulator(seconds=0.0, load_seconds=0.0, **{flag: True}) as forge:  # type: ignore[arg-type]
+        post(forge, save_images=True, override_settings=KEPT)
+
+        assert kept(forge).status_code == status
+        assert forge.engine.outputs.paths
+
+
+def test_a_request_that_never_begins_is_known_to_nobody(forge: ForgeSimulator) -> None:
+    forge.fault("never_begin")
+    with ThreadPoolExecutor(1) as threads:
+        job = threads.submit(post, forge, force_task_id="t-1")
+        wait_until(lambda: forge.engine.faults.left == 0)
+        seen = progress(forge, "t-1")
+        forge.stop()
+        job.exception()
+
+    assert [seen[state] for state in ("active", "queued", "completed")] == [False] * 3
+    assert forge.journal.generations == []
+
+
 # --- progress and interrupt ----------------------------------------------------------
 
 

@@ -30,6 +30,12 @@ class Command(BaseCommand):
             "--windows", action="store_true", help="list names with backslashes and drive letters"
         )
         parser.add_argument(
+            "--nowebui", action="store_true", help="as a Forge started with --nowebui"
+        )
+        parser.add_argument(
+            "--page-login", action="store_true", help="as a Forge started with --gradio-auth"
+        )
+        parser.add_argument(
             "--seconds", type=float, default=2.0, help="time of one batch, whatever its steps"
         )
         parser.add_argument(
@@ -71,6 +77,8 @@ class Command(BaseCommand):
             seconds=options["seconds"],
             load_seconds=options["load_seconds"],
             windows=options["windows"],
+            nowebui=options["nowebui"],
+            page_login=options["page_login"],
             host=options["host"],
             port=options["port"],
             log=options["log"],

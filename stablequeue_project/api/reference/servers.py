@@ -54,7 +54,12 @@ SERVERS = Chapter(
             description="Give its address as `host` and `port`, or as `apiUrl`. `username` and "
             "`password` are those of its pages (`--gradio-auth`), `api_username` and "
             "`api_password` those of its API (`--api-auth`) if they differ; `authUser` and "
-            "`authPass` are older names of the former.",
+            "`authPass` are older names of the former. With `keeps_copies` (the default) Forge "
+            "also writes each picture to its own output folder, named after the job's attempt. "
+            "If a worker dies or the connection breaks in mid-drawing, the picture is then "
+            "fetched from there instead of drawn a second time. StableQueue cannot delete these "
+            "copies, since Forge has no way for that: empty the folder now and then, or switch "
+            "`keeps_copies` off and accept a second drawing.",
             body=ServerInput,
             status=201,
             answer=ChangedServer,

@@ -1,0 +1,73 @@
+"""What is asked of Forge for a job: which checkpoint and scheduler, and the request's body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobs import inputs, payload
+from jobs.models import Job
+from models_catalog import names
+from servers import fleet
+from servers.forge import Checkpoint, ForgeClient
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job's words mean on its server.
+
+    `checkpoint` is None for the one the server has selected. `warnings` are sentences about
+    what could not be had as asked.
+    """
+
+    checkpoint: Checkpoint | None
+    scheduler: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def warning(self, sentence: str) -> Plan:
+        """The same plan with one more sentence to tell."""
+        return replace(self, warnings=(*self.warnings, sentence))
+
+
+def plan(client: ForgeClient, job: Job) -> Plan:
+    """Look the job's words up on its server's own lists.
+
+    Forge draws with whatever is loaded when it doesn't know a name, and says nothing.
+    Raises ForgeError and the errors of models_catalog.names.
+    """
+    planned = Plan(None)
+    wanted = payload.wanted_checkpoint(job.parameters)
+    if not names.is_no_override(wanted):
+        match = names.match(wanted, client.checkpoints())
+        planned = Plan(match.listed)
+        if match.warning == names.HASH_MISMATCH:
+            planned = planned.warning(
+                f"The file on {job.target_alias} has another hash than asked for."
+            )
+    scheduler = payload.wanted_scheduler(job.parameters)
+    if scheduler and scheduler not in client.schedulers():
+        return planned.warning(
+            f"{job.target_alias} knows no scheduler {scheduler!r}; it used its own choice."
+        )
+    return replace(planned, scheduler=scheduler)
+
+
+def body(client: ForgeClient, job: Job, planned: Plan) -> dict[str, Any]:
+    """The request's body. Raises ForgeError, and OSError for an input that cannot be read."""
+    told = payload.build(
+        job.parameters,
+        seed=job.seed,
+        checkpoint=planned.checkpoint.name if planned.checkpoint else "",
+        scheduler=planned.scheduler,
+        read_input=inputs.reader_of(job),
+    )
+    fleet.pin_options(job.server, client, told.get("override_settings", {}))
+    if job.server.keeps_copies and _copies_leave_no_trace(client, job):
+        count = payload.image_count(job.parameters)
+        told = payload.keeping_copies(told, task_id=job.task_id, count=count)
+    return told
+
+
+def _copies_leave_no_trace(client: ForgeClient, job: Job) -> bool:
+    """Whether Forge will forget our file names after the job, instead of using them for all."""
+    return fleet.pin_options(job.server, client, {payload.COPY_NAME, *payload.COPY_SETTINGS})

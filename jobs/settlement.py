@@ -1,0 +1,126 @@
+"""From a finished generation to the end of its attempt: judge, save, settle."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, assert_never
+
+from django.conf import settings
+
+from jobs import images, lifecycle, slots
+from jobs.images import StagedImage
+from jobs.models import Job
+from jobs.outcomes import Charged, Drawn, Gone, Lost, Outcome, Refused, Snoozed
+from jobs.preparation import Plan
+from jobs.pulse import beat_saving, while_beating
+from jobs.slots import LeaseLost
+from models_catalog import names
+from servers.forge import Generation
+
+logger = logging.getLogger(__name__)
+
+
+def keep(job: Job, plan: Plan, generation: Generation) -> Outcome:
+    """Judge what was drawn, and stage its pictures if nothing speaks against them."""
+    return _judge(job, plan, generation) or _save(job, plan, generation)
+
+
+def settle(job: Job, outcome: Outcome) -> None:
+    """Turn the outcome into the one transition it stands for."""
+    mine: dict[str, Any] = {"job_id": job.id, "attempt": job.attempt}
+    match outcome:
+        case Drawn(pictures, info, warnings):
+            result = _result(pictures, info, warnings)
+            try:
+                lifecycle.complete(job=job, attempt=job.attempt, pictures=pictures, result=result)
+            except OSError as error:
+                trouble = storage_trouble(error)
+                lifecycle.retry_later(**mine, code=trouble.code, message=trouble.message)
+        case Snoozed(code, message, seconds):
+            lifecycle.release(**mine, code=code, message=message, seconds=seconds)
+        case Charged(code, message):
+            lifecycle.retry_later(**mine, code=code, message=message)
+        case Lost(lease, code, message):
+            told = {"code": code, "message": message}
+            if not lifecycle.rescue(job_id=job.id, lease=lease, trouble=told):
+                slots.hand_over(lease)
+        case Refused(code, message):
+            lifecycle.fail(**mine, code=code, message=message)
+        case Gone():
+            logger.info("job %s attempt %s is gone", str(job.id)[:8], job.attempt)
+        case _:
+            assert_never(outcome)
+
+
+def storage_trouble(error: OSError) -> Snoozed:
+    """What it means for a job that the disk refuses."""
+    return Snoozed(
+        "STORAGE_UNAVAILABLE",
+        f"The pictures folder cannot be written ({error.strerror or error}). "
+        "Free some space or mend its rights; the job goes on by itself.",
+        seconds=settings.STORAGE_WAIT,
+    )
+
+
+def _judge(job: Job, plan: Plan, generation: Generation) -> Outcome | None:
+    """What Forge's answer itself says against keeping the pictures; None if nothing."""
+    if generation.interrupted:
+        return Gone()
+    if generation.foreign_interrupt:
+        return Charged("INTERRUPTED", "Somebody interrupted the generation on the server itself.")
+    if plan.checkpoint and not names.is_answered_by(
+        plan.checkpoint, generation.model_name, generation.model_hash
+    ):
+        return Refused(
+            "MODEL_MISMATCH",
+            f"{job.target_alias} drew with {generation.model_name!r} instead of "
+            f"{plan.checkpoint.name!r}. Refresh its checkpoint list and retry.",
+        )
+    return None
+
+
+def _save(job: Job, plan: Plan, generation: Generation) -> Outcome:
+    """Stage the pictures; while the disk refuses, wait for it rather than draw again."""
+    deadline = time.monotonic() + settings.SAVE_PATIENCE
+    while True:
+        try:
+            staged = while_beating(lambda: _stage(job, generation), lambda: beat_saving(job))
+            return Drawn(staged, generation.info, plan.warnings)
+        except LeaseLost:
+            return Gone()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                return Charged("STORAGE_UNAVAILABLE", storage_trouble(error).message)
+        if not _is_still_ours(job):
+            return Gone()
+        time.sleep(settings.WORKER_BEAT)
+
+
+def _stage(job: Job, generation: Generation) -> tuple[StagedImage, ...]:
+    return images.stage(
+        job_id=job.id,
+        attempt=job.attempt,
+        pictures=generation.images,
+        seeds=generation.seeds,
+    )
+
+
+def _is_still_ours(job: Job) -> bool:
+    try:
+        beat_saving(job)
+    except LeaseLost:
+        return False
+    return True
+
+
+def _result(
+    pictures: tuple[StagedImage, ...], info: dict[str, Any], warnings: tuple[str, ...]
+) -> dict[str, Any]:
+    """What is kept of an answer, beside the pictures."""
+    return {
+        "images": [picture.name for picture in pictures],
+        "info": "Job completed and images downloaded by StableQueue backend.",
+        "generation_info": info,
+        "warnings": list(warnings),
+    }
