@@ -11,6 +11,7 @@ from functools import partial
 from chaos import supervisor
 from chaos.stack import Stack
 
+_OUTLASTS_A_LEASE = 6.0
 OURS = ("worker", "dispatcher", "web", "chores")
 
 
@@ -41,6 +42,21 @@ def kill_while_drawing(stack: Stack, chance: random.Random) -> str:
             return f"while {', '.join(drawing)} drew"
         time.sleep(0.05)
     return "nobody drew"
+
+
+def kill_while_loading(stack: Stack, chance: random.Random) -> str:
+    """kill -9 of the workers while a Forge is at a picture that outlasts their lease."""
+    forge = chance.choice(stack.forges)
+    forge.fault("slow_load", seconds=_OUTLASTS_A_LEASE)
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        if forge.is_drawing():
+            # One that began before the fault was set is over by then.
+            time.sleep(forge.seconds)
+            kill_both_workers(stack, chance)
+            return f"at {forge.alias}"
+        time.sleep(0.05)
+    return f"nobody drew at {forge.alias}"
 
 
 def terminate_a_process(stack: Stack, chance: random.Random) -> str:
@@ -102,6 +118,7 @@ STEPS = (
     kill_a_process,
     kill_both_workers,
     kill_while_drawing,
+    kill_while_loading,
     terminate_a_process,
     freeze_a_process,
     freeze_everything,
