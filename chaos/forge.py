@@ -108,16 +108,14 @@ class Forge:
                 theirs.remove(window)
         return found
 
-    def is_drawing(self, job_id: str = "") -> bool:
-        """Whether a generation of that job (of anybody) is under way, as far as it answers."""
+    def is_drawing(self, word: str = "") -> bool:
+        """Whether a generation with that word in its prompt is under way, as far as it answers."""
         try:
             url = f"http://{LOOPBACK}:{self.port}/__sim__/log"
             told = requests.get(url, timeout=_ANSWER_SECONDS).json()["generations"]
         except (requests.RequestException, ValueError):
             return False
-        return any(
-            one["outcome"] == "running" and one["task_id"].startswith(job_id) for one in told
-        )
+        return any(one["outcome"] == "running" and word in one["prompt"] for one in told)
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         if not self.journal.exists():

@@ -9,6 +9,7 @@ import time
 from functools import partial
 
 from chaos import supervisor
+from chaos.forge import Forge
 from chaos.stack import Stack
 
 _OUTLASTS_A_LEASE = 6.0
@@ -35,9 +36,11 @@ def kill_both_workers(stack: Stack, chance: random.Random) -> str:
 
 def kill_while_drawing(stack: Stack, chance: random.Random) -> str:
     """kill -9 of the workers as soon as a Forge draws."""
+    forge = chance.choice(stack.forges)
+    _have_something_to_draw(stack, forge, chance)
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
-        if drawing := [forge.alias for forge in stack.forges if forge.is_drawing()]:
+        if drawing := [one.alias for one in stack.forges if one.is_drawing()]:
             kill_both_workers(stack, chance)
             return f"while {', '.join(drawing)} drew"
         time.sleep(0.05)
@@ -47,16 +50,22 @@ def kill_while_drawing(stack: Stack, chance: random.Random) -> str:
 def kill_while_loading(stack: Stack, chance: random.Random) -> str:
     """kill -9 of the workers while a Forge is at a picture that outlasts their lease."""
     forge = chance.choice(stack.forges)
-    forge.fault("slow_load", seconds=_OUTLASTS_A_LEASE)
+    marker = _have_something_to_draw(stack, forge, chance)
+    forge.fault("slow_load", seconds=_OUTLASTS_A_LEASE, match=marker)
     deadline = time.monotonic() + 4
     while time.monotonic() < deadline:
-        if forge.is_drawing():
-            # One that began before the fault was set is over by then.
-            time.sleep(forge.seconds)
+        if forge.is_drawing(marker):
             kill_both_workers(stack, chance)
             return f"at {forge.alias}"
         time.sleep(0.05)
     return f"nobody drew at {forge.alias}"
+
+
+def _have_something_to_draw(stack: Stack, forge: Forge, chance: random.Random) -> str:
+    """Return a word in the prompts of the jobs that are now there for this Forge."""
+    marker = f"step-{chance.getrandbits(32):08x}"
+    stack.client.submit(forge.alias, marker, count=3, key="", hasty=False)
+    return marker
 
 
 def terminate_a_process(stack: Stack, chance: random.Random) -> str:
