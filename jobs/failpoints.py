@@ -39,6 +39,7 @@ class Failpoint(StrEnum):
     BEAT = "beat"
     BEFORE_RECOVER = "before_recover"
     AFTER_RECOVER = "after_recover"
+    AFTER_COLLECT = "after_collect"
 
 
 class FailpointError(Exception):

@@ -146,6 +146,7 @@ COPY_SETTINGS = {
     "return_grid": False,
 }
 COPY_NAME = "samples_filename_pattern"
+COPY_OPTIONS = frozenset({COPY_NAME, *COPY_SETTINGS})
 """What has Forge keep its pictures under names of ours; none of these may stay set there."""
 
 DEFAULT_DENOISING = 0.75

@@ -70,4 +70,4 @@ def body(client: ForgeClient, job: Job, planned: Plan) -> dict[str, Any]:
 
 def _copies_leave_no_trace(client: ForgeClient, job: Job) -> bool:
     """Whether Forge will forget our file names after the job, instead of using them for all."""
-    return fleet.pin_options(job.server, client, {payload.COPY_NAME, *payload.COPY_SETTINGS})
+    return fleet.pin_options(job.server, client, payload.COPY_OPTIONS)

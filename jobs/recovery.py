@@ -161,6 +161,7 @@ def _leave_for_later(slot: Slot, lease: Lease, error: ForgeError) -> None:
 
 def _keep(job: Job, found: Found, reason: str) -> None:
     """Attach the fetched pictures as a normal answer's, and say how they were come by."""
+    reach(Failpoint.AFTER_COLLECT)
     plan, generation = found
     plan = plan.warning(f"{reason} The pictures were fetched from the copies Forge keeps.")
     _settle(job, settlement.keep(job, plan, generation))

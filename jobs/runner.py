@@ -22,12 +22,13 @@ from jobs.preparation import Plan
 from jobs.pulse import Pulse, beat_saving, while_beating
 from jobs.slots import Lease, LeaseLost
 from models_catalog import names
-from servers import health
+from servers import fleet, health
 from servers.forge import (
     ForgeBadReply,
     ForgeClient,
     ForgeError,
     ForgeStalled,
+    ForgeUnknownSetting,
     Generation,
     Kind,
     Progress,
@@ -79,7 +80,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         return Gone("its lease was lost")
     except ForgeError as error:
         _note_health(job.server, error)
-        outcome: Outcome = of_forge_error(error, sent=sent)
+        outcome: Outcome = _of_forge_error(job, error, sent=sent)
         still_drawing = isinstance(error, ForgeStalled)
     except (
         JobError,
@@ -158,6 +159,14 @@ class _Beat:
         if progress.state == "completed":
             return "downloading"
         return "generating" if progress.fraction else "loading_model"
+
+
+def _of_forge_error(job: Job, error: ForgeError, *, sent: Lease | None) -> Outcome:
+    """What an error of Forge means; a setting of our own that it lacks is not the job's fault."""
+    if isinstance(error, ForgeUnknownSetting) and error.setting in payload.COPY_OPTIONS:
+        fleet.forget_pins(job.server)
+        return Charged(error.code, f"{error} The next try does without its copies.")
+    return of_forge_error(error, sent=sent)
 
 
 def _unexpected(error: Exception, *, sent: Lease | None) -> Outcome:

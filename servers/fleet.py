@@ -209,6 +209,12 @@ def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> boo
     return wanted.issubset(server.pinned_options)
 
 
+def forget_pins(server: Server) -> None:
+    """Look at the server's settings anew: it is another Forge than the one that was pinned."""
+    server.pinned_options = []
+    Server.objects.filter(pk=server.pk).update(pinned_options=[])
+
+
 _ALWAYS_RESTORED = {"sd_model_checkpoint"}
 """Forge itself writes it into its config at its first start."""
 

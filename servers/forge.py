@@ -25,6 +25,7 @@ from servers.forge_errors import (
     ForgeRejected,
     ForgeStalled,
     ForgeUnauthorized,
+    ForgeUnknownSetting,
     ForgeUnreachable,
 )
 from servers.forge_line import Credentials, Line, PeerGuard
@@ -61,6 +62,7 @@ __all__ = [
     "ForgeRejected",
     "ForgeStalled",
     "ForgeUnauthorized",
+    "ForgeUnknownSetting",
     "ForgeUnreachable",
     "Generation",
     "Kind",

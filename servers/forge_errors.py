@@ -6,6 +6,7 @@
      ├─ ForgeNotReady         no API there: starting up, started without --api, or a proxy's 503
      ├─ ForgeConnectionLost   connected, then the answer was cut off or never came
      ├─ ForgeRejected         it refused the parameters: they will never work as they are
+     │   └─ ForgeUnknownSetting   one of the overridden settings does not exist there
      ├─ ForgeFailed           the generation ended in an error of Forge's own
      │   └─ ForgePoisoned     its loaded checkpoint is broken: every job fails until another loads
      ├─ ForgeBadReply         an answer that is not what Forge sends, or that is not complete
@@ -51,6 +52,14 @@ class ForgeConnectionLost(ForgeError):
 class ForgeRejected(ForgeError):
     code = "FORGE_REJECTED"
     permanent = True
+
+
+class ForgeUnknownSetting(ForgeRejected):
+    """`setting` is the name that this Forge does not know."""
+
+    def __init__(self, address: str, setting: str) -> None:
+        super().__init__(f"{address} does not know the setting {setting!r}.")
+        self.setting = setting
 
 
 class ForgeFailed(ForgeError):

@@ -16,6 +16,7 @@ from servers.forge_errors import (
     ForgePoisoned,
     ForgeRejected,
     ForgeUnauthorized,
+    ForgeUnknownSetting,
 )
 
 # Forge reports these as a failure of the run, but they are about the request alone.
@@ -85,8 +86,8 @@ def _failure(
     error_class, reason = one_line(said.get("error") or ""), one_line(said.get("message") or "")
     if not error_class and detail:
         return ForgeRejected(f"{address} refused the parameters: {detail}")
-    if error_class == "KeyError" and reason.strip("'\"") in settings:
-        return ForgeRejected(f"{address} does not know the setting {reason}.")
+    if error_class == "KeyError" and (setting := reason.strip("'\"")) in settings:
+        return ForgeUnknownSetting(address, setting)
     if reason.startswith(_REFUSALS_IN_A_RUN):
         return ForgeRejected(f"{address} refused the parameters: {reason}")
     if error_class == "AttributeError" and reason == _BROKEN_CHECKPOINT:

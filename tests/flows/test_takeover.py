@@ -78,6 +78,17 @@ def test_a_worker_killed_at_a_step_costs_one_start(stack, forge, failpoint, char
     assert_drawn(stack, job, forge, starts=1, charged=charged)
 
 
+def test_two_workers_killed_one_after_the_other_cost_one_start(stack, forge):
+    alias = stack.add_server(forge.port)
+    stack.fail_at("before_complete", "kill9")
+    stack.fail_at("after_collect", "kill9")
+
+    job = stack.wait_for(stack.generate(alias, seed=SEED), seconds=60)
+
+    assert not stack.is_armed("after_collect")
+    assert_drawn(stack, job, forge, starts=1, charged=0)
+
+
 def test_r22_a_worker_frozen_in_the_middle_adds_nothing_when_it_goes_on(stack):
     with drawing(stack) as (forge, job_id):
         with stack.frozen_worker():

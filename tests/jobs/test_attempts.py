@@ -280,6 +280,18 @@ def test_no_copy_is_asked_for_while_forge_cannot_promise_to_forget_the_name(benc
     assert bench.forge.engine.options["samples_filename_pattern"] == ""
 
 
+def test_a_forge_that_was_replaced_by_one_without_our_settings_draws_without_copies(bench):
+    bench.run(bench.job())
+    options = bench.forge.engine.options
+    del options._defaults["return_grid"], options._data["return_grid"]
+    job = bench.job()
+
+    assert (bench.run(job).status, job.retry_count) == ("pending", 1)
+    Job.objects.update(not_before=None)
+    assert bench.run(job).status == "completed"
+    assert len(bench.forge.engine.outputs.paths) == 1
+
+
 def test_no_copy_is_kept_where_the_owner_wants_none(make_bench):
     bench = make_bench(keeps_copies=False)
 
