@@ -74,12 +74,19 @@ class Report:
         }
 
     def summary(self) -> str:
-        lines = [f"{name}: {value}" for name, value in self.figures.items()]
+        lines = [f"{name}: {_short(value)}" for name, value in self.figures.items()]
         verdict = "The promise was kept." if not self.findings else "THE PROMISE WAS BROKEN."
         return "\n".join(["", *lines, f"seed {self.seed}: {verdict}"])
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n")
+
+
+def _short(value: Any) -> str:
+    """A figure on one line: of counts their names and numbers."""
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items()) or "none"
+    return str(value)
 
 
 def new_findings(known: Sequence[Finding], found: Sequence[Finding]) -> list[Finding]:

@@ -156,7 +156,7 @@ SPOILT = {
         {
             "events": [
                 *GOOD.events[:5],
-                event(5.5, RETRIED, "claimed", "processing", 2),
+                event(5, RETRIED, "claimed", "processing", 2),
                 *GOOD.events[5:],
             ]
         },

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from jobs.failpoints import Failpoint
@@ -52,7 +52,7 @@ def test_nothing_is_lost_and_nothing_drawn_twice(tmp_path):
     assert figures["violations"] == 0
     assert figures["failpoints"] == {f"{failpoint} kill9": 1 for failpoint in Failpoint}
     assert figures["starts"] >= figures["jobs"]["completed"] > 0
-    folder = re.search(r"running in (\S+)", said)[1]
+    [folder] = re.findall(r"running in (\S+)", said)
     assert not Path(folder).exists()
     assert left_running(folder) == []
 

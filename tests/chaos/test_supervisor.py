@@ -3,7 +3,7 @@
 import signal
 import sys
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from chaos.supervisor import Supervisor
