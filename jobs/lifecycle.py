@@ -25,7 +25,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -35,7 +35,7 @@ from jobs import backoff, images, poison, removal, slots
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
-from jobs.models import Batch, Image, Input, Job, JobQuerySet
+from jobs.models import Batch, Image, Input, Job, JobQuerySet, Slot
 from jobs.slots import Lease
 from jobs.storing import store, store_copies
 from jobs.unsynced import unsynced
@@ -343,7 +343,9 @@ def rescue_saving(*, job_id: UUID, attempt: int) -> Job | None:
     None if it ended, or somebody else was faster.
     """
     with transaction.atomic():
-        alone = Job.objects.processing().filter(slot=None)
+        # Not `slot=None`: that is a join, read before the row is locked, and the row may have
+        # changed by the time the lock is had.
+        alone = Job.objects.processing().filter(~Exists(Slot.objects.filter(job=OuterRef("pk"))))
         if not _change(alone, job_id, attempt, attempt=attempt + 1):
             return None
         _record("job.rescued", job_id, status="processing", attempt=attempt + 1)

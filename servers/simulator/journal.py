@@ -42,6 +42,9 @@ class Interrupt:
     seconds_since_poll: float | None
     """How long before, /internal/progress last called that very task active."""
     obeyed: bool
+    checked_task_id: str | None = None
+    """The task that /internal/progress last called active, to whoever asked."""
+    seconds_since_check: float | None = None
 
 
 class Journal:

@@ -128,5 +128,6 @@ class Progress:
     def _note(self, kind: Literal["interrupt", "skip"], *, obeyed: bool) -> None:
         now, running = time.time(), self.tasks.current if self.state.job else None
         poll = self._last_active_poll
-        since = now - poll[1] if poll and poll[0] == running else None
-        self._journal.interrupt(Interrupt(kind, now, running, since, obeyed))
+        checked, age = (poll[0], now - poll[1]) if poll else (None, None)
+        since = age if checked == running else None
+        self._journal.interrupt(Interrupt(kind, now, running, since, obeyed, checked, age))

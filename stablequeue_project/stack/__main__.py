@@ -41,9 +41,9 @@ def _command(arguments: Sequence[str]) -> int:
         return archives.back_up(rest)
     if first == "restore":
         return archives.restore(rest)
-    if first == "bench":
-        # In a process of its own: measuring is for developers and no part of the product.
-        return word.run_in_foreground([sys.executable, "-m", "bench", *rest])
+    if first in ("bench", "chaos"):
+        # In a process of its own: measuring and breaking are no part of the product.
+        return word.run_in_foreground([sys.executable, "-m", first, *rest])
     if first == "test":
         return suite.run(rest)
     return word.run(arguments)

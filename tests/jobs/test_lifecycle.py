@@ -12,6 +12,7 @@ from jobs.errors import JobNotFound, JobOperationInvalid
 from jobs.models import Image, Job, Slot
 from jobs.slots import Lease
 from tests.factories import admit, make_claimed, make_job, make_server
+from tests.flows.stack import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -230,6 +231,37 @@ def test_a_drawn_job_is_taken_from_a_dead_saver_once():
     assert taken.attempt == 2
     assert lifecycle.rescue_saving(job_id=job.id, attempt=1) is None
     assert complete(job, pictures) is False
+
+
+def test_a_drawn_job_that_completes_this_moment_is_not_taken_from_its_saver():
+    job, lease = make_claimed()
+    slots.free(lease)
+    taken: list[Job | None] = []
+
+    def take() -> None:
+        taken.append(lifecycle.rescue_saving(job_id=job.id, attempt=1))
+        connection.close()
+
+    thread = threading.Thread(target=take)
+    with transaction.atomic():
+        complete(job, stage(job))
+        thread.start()
+        eventually(_somebody_waits_for_us, what="the rescue at the job's row")
+    thread.join()
+
+    job.refresh_from_db()
+    assert taken == [None]
+    assert (job.status, job.attempt) == ("completed", 1)
+    assert kinds(job) == ["job.submitted", "job.claimed", "job.completed"]
+
+
+def _somebody_waits_for_us():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        )
+        return cursor.fetchone()[0]
 
 
 def test_a_lease_of_the_same_attempt_number_on_another_job_writes_nothing():
