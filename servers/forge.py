@@ -177,10 +177,12 @@ class ForgeClient:
 
         Forge's interrupt stops whatever runs, whoever owns it. So the connection is made
         first, and the order sent over it right after the task was seen active, unless it is
-        about to end: then somebody else's could be hit, and nothing be gained. Forge still
-        answers that task's request, with a half-drawn picture or none.
+        about to end, or was stopped already and ends with its present step: then somebody
+        else's could be hit, and nothing be gained. Forge still answers that task's request,
+        with a half-drawn picture or none.
         """
-        if not self.activity().busy:
+        activity = self.activity()
+        if not activity.busy or activity.stopped:
             return False
         try:
             line = self._line(before_sending=lambda: self._require_stoppable(task_id))

@@ -33,6 +33,17 @@ def test_only_what_runs_and_does_not_end_at_once_is_stopped(
     assert bool(forge.asked(INTERRUPT)) is sent
 
 
+def test_what_was_stopped_already_is_not_stopped_again(
+    forge: StandIn, forge_client: ForgeClient
+) -> None:
+    forge.is_drawing(ACTIVE)
+    forge.state["interrupted"] = True
+
+    assert not forge_client.interrupt("ours")
+
+    assert not forge.asked(INTERRUPT)
+
+
 def test_nothing_is_stopped_on_the_word_of_an_old_answer(
     forge: StandIn, forge_client: ForgeClient
 ) -> None:
