@@ -4,7 +4,8 @@ Each view declares its class as `access`:
 
 - `application`: needs a key, or must come from one of our pages;
 - `page`: our pages, local tools, and keys; never a foreign page;
-- `media`: pictures, which pages of an allowed origin may show without a key.
+- `media`: pictures, which pages of an allowed origin may show without a key;
+- `open`: whoever asks; tells only whether StableQueue works.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from apikeys.errors import NotOurPage
 from apikeys.origins import is_allowed_by_cors, is_own, source_of
 from apikeys.page_cookie import is_our_page
 
-Access = Literal["application", "page", "media"]
+Access = Literal["application", "page", "media", "open"]
 CLASSES: tuple[str, ...] = get_args(Access)
 
 
@@ -74,8 +75,13 @@ def _is_local_tool(request: Request) -> bool:
     )
 
 
+def _open(request: Request) -> None:
+    """Refuse nobody."""
+
+
 _RULES: dict[str, Callable[[Request], None]] = {
     "application": _application,
     "page": _page,
     "media": _media,
+    "open": _open,
 }

@@ -10,3 +10,5 @@ MIGRATION: Final = 0x5351_0003
 """Held by whoever brings the database up to date."""
 FIRST_KEY: Final = 0x5351_0004
 """Held to the commit by whoever makes the first API key."""
+BACKUP: Final = 0x5351_0005
+"""Held by whoever makes a backup or puts one back."""

@@ -25,6 +25,7 @@ from jobs.serializers import (
     JobListQuery,
     PageQuery,
     PictureQuery,
+    RetryFailedSerializer,
     batch_on_the_wire,
     job_on_the_wire,
     names_of,
@@ -168,6 +169,29 @@ class StarView(APIView):
     def delete(self, request: Request, job_id: str) -> Response:
         job = lifecycle.star(job_id=_uuid(job_id), starred=False)
         return Response({"message": "Job is kept like any other.", "job": job_on_the_wire(job)})
+
+
+class JobRetryView(APIView):
+    """POST /queue/jobs/<id>/retry: let a failed or cancelled job run again."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request, job_id: str) -> Response:
+        job = lifecycle.retry(job_id=_uuid(job_id))
+        return Response({"message": "Job is tried again.", "job": job_on_the_wire(job)})
+
+
+class RetryFailedView(APIView):
+    """POST /queue/retry-failed: let failed jobs run again, all or those alike."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request) -> Response:
+        asked = RetryFailedSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        retried, left = intake.retry_failed(**asked.validated_data)
+        message = f"{retried} jobs are tried again."
+        return Response({"success": True, "message": message, "retried": retried, "left": left})
 
 
 class OutputView(APIView):

@@ -1,7 +1,7 @@
 """The worker's side of the queues: which ones it serves, learned from Postgres.
 
 A queue added to a running worker by broadcast is forgotten when the worker restarts, so
-each worker reads the list itself, at start and on a timer.
+each worker reads the list itself, at start and on a timer. `jobs.watchdog` looks after it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class ServerQueues(bootsteps.StartStopStep):
 
     def start(self, consumer: Any) -> None:
         """Called at start and after each reconnection to Redis."""
+        if not (self._servers or hasattr(consumer, "queues_to_serve")):
+            # As the command line says; later it may be otherwise, by somebody's word.
+            consumer.queues_to_serve = {queue.name for queue in consumer.task_consumer.queues}
         self._refresh(consumer)
         self._timer = consumer.timer.call_repeatedly(
             settings.WORKER_BEAT, self._refresh, (consumer,)
@@ -51,8 +54,12 @@ class ServerQueues(bootsteps.StartStopStep):
     def _refresh(self, consumer: Any) -> None:
         try:
             if self._servers:
-                self._serve(consumer, set(Server.objects.values_list("queue_name", flat=True)))
-            presence.note(name=f"{consumer.hostname}:{os.getpid()}", role=self._role)
+                wanted = set(Server.objects.values_list("queue_name", flat=True))
+                consumer.queues_to_serve = wanted
+                self._serve(consumer, wanted)
+            is_doubtful = consumer.controller.hearing.is_doubtful
+            state = Process.State.DEAF if is_doubtful else Process.State.SERVES
+            presence.note(name=f"{consumer.hostname}:{os.getpid()}", role=self._role, state=state)
         except Error as error:
             logger.warning("the queues could not be refreshed: %s", error)
         finally:

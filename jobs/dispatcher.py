@@ -8,6 +8,7 @@ second one, standing by, takes over.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -16,17 +17,20 @@ import threading
 import time
 from enum import Enum
 
+import psycopg
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from events import locks, log
-from jobs import disk, presence, scheduling
+from events import log
+from jobs import broker_health, disk, presence, scheduling
 from jobs.chores import Timetable
 from jobs.failpoints import Failpoint, reach
-from jobs.lifecycle import admit
+from jobs.leadership import Standby
+from jobs.lifecycle import admit, withdraw
 from jobs.models import Process, Slot
 from jobs.post import Message, Post
 from jobs.rescue import Rescuer, waiting_for_a_worker
+from servers import fleet
 from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
@@ -36,6 +40,8 @@ BREATH = 0.005
 """Seconds of rest after a look that found nothing to admit."""
 LONG_BREATH = 0.01
 """Seconds of rest after news that are of no interest: a burst of submits while all is busy."""
+ATTENTION = 0.2
+"""Seconds after which a stop is noticed at the latest."""
 
 
 class News(Enum):
@@ -59,6 +65,7 @@ class Dispatcher:
         self._chores = Timetable()
         self._probed_at: dict[int, float] = {}
         self._pause = ""
+        self._next_tally = 0.0
         self._has_idle_slot = True
         self._name = f"dispatcher@{socket.gethostname()}:{os.getpid()}"
 
@@ -68,17 +75,23 @@ class Dispatcher:
 
     def run(self) -> None:
         """Lead whenever the lock can be had, until stopped. Outlives the database."""
+        standby = Standby(self._name)
         while not self._stopping.is_set():
             try:
-                if _took_the_lead():
+                if standby.try_to_lead():
                     self._lead()
+                    _drop_connection()
             except (OperationalError, InterfaceError) as error:
                 logger.warning("lost the database: %s", str(error).partition("\n")[0])
-            _drop_connection()
+                _drop_connection()
             self._stopping.wait(settings.DISPATCHER_TICK)
+        self._say_goodbye()
 
     def _lead(self) -> None:
         logger.info("%s leads", self._name)
+        broker_health.warn_of_eviction()
+        # What it remembers of an earlier time as leader is of no use: beats have gone on.
+        self._rescuer = Rescuer(dead_after=settings.LEASE_DEAD_TICKS)
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {log.CHANNEL}")
             # Nothing that a dispatcher decides is lost with a power cut but what it would
@@ -94,13 +107,21 @@ class Dispatcher:
             if news is News.EVERYTHING:
                 self._heed_the_disks()
                 _open_slots()
+                _keep_back()
                 self._probe()
+                self._tally()
             if not self._pause and (news is not News.JOBS or self._has_idle_slot):
                 self._admit()
             else:
                 self._stopping.wait(LONG_BREATH)
-            news = _wait_for_news(next_tick - time.monotonic())
-        presence.forget(name=self._name)
+            if news is not News.JOBS:
+                _end_drains()
+            news = _wait_for_news(next_tick - time.monotonic(), self._stopping)
+
+    def _say_goodbye(self) -> None:
+        with contextlib.suppress(OperationalError, InterfaceError):
+            presence.forget(name=self._name)
+        _drop_connection()
 
     def _tick(self) -> None:
         """What time alone makes due."""
@@ -136,8 +157,9 @@ class Dispatcher:
         """Have servers looked at: those in trouble often, the others now and then."""
         now = time.monotonic()
         due = {}
-        for server_id, health in Server.objects.active().values_list("id", "health"):
-            well = health == Health.ONLINE
+        seen = Server.objects.active().values_list("id", "health", "held_until")
+        for server_id, health, held_until in seen:
+            well = health == Health.ONLINE and held_until is None
             every = settings.PROBE_HEALTHY_EVERY if well else settings.PROBE_TROUBLED_EVERY
             last = self._probed_at.get(server_id)
             if last is not None and now - last < every:
@@ -146,11 +168,10 @@ class Dispatcher:
                 due[server_id] = now
         self._probed_at = due
 
-
-def _took_the_lead() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [locks.DISPATCHER])
-        return bool(cursor.fetchone()[0])
+    def _tally(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_tally and self._post.tally():
+            self._next_tally = now + settings.TALLY_EVERY
 
 
 def _drop_connection() -> None:
@@ -165,11 +186,28 @@ def _open_slots() -> None:
     Slot.objects.bulk_create((Slot(server=server) for server in without), ignore_conflicts=True)
 
 
-def _wait_for_news(seconds: float) -> News:
-    """Sleep until something was committed that may matter, or `seconds` have passed."""
+def _keep_back() -> None:
+    """Take back what was promised on servers that are to start no job any more."""
+    for job_id, attempt in scheduling.promised_in_vain():
+        withdraw(job_id=job_id, attempt=attempt)
+
+
+def _end_drains() -> None:
+    for server_id in scheduling.drained():
+        fleet.end_drain(server_id=server_id)
+
+
+def _wait_for_news(seconds: float, stopping: threading.Event) -> News:
+    """Sleep until something was committed that may matter, or `seconds` have passed.
+
+    A stop is noticed soon, too: another dispatcher can only lead once this one has let go.
+    """
+    until = time.monotonic() + seconds
+    notices: list[psycopg.Notify] = []
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        notices = list(connection.connection.notifies(timeout=max(seconds, 0), stop_after=1))
+        while not notices and not stopping.is_set() and (left := until - time.monotonic()) > 0:
+            notices += connection.connection.notifies(timeout=min(left, ATTENTION), stop_after=1)
         notices += connection.connection.notifies(timeout=0)
     kinds = {json.loads(notice.payload)["kind"] for notice in notices}
     if any(kind.startswith(("server.", "storage.")) for kind in kinds):

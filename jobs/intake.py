@@ -84,6 +84,15 @@ def _variants(body: Mapping[str, Any], plan: Plan) -> Sequence[Variant]:
     return variants
 
 
+def retry_failed(*, server: str, error_code: str, batch: UUID | None) -> tuple[int, int]:
+    """Let failed jobs run again; what is empty counts for all. See `lifecycle.retry_failed`.
+
+    Raises ServerNotFound, BatchNotFound.
+    """
+    where = fleet.find_server(server) if server else None
+    return lifecycle.retry_failed(server=where, code=error_code, batch_id=batch)
+
+
 def _check(variants: Sequence[Variant]) -> None:
     room = MAX_BATCH_BYTES
     for index, variant in enumerate(variants):

@@ -8,7 +8,8 @@ caller stops. Rows are always locked in the order job, slot, event log.
    pending ───────────────► processing ────────► completed
     ▲   │ cancel              │ │ │ fail
     │   └──► cancelled ◄──────┘ │ └────────────► failed
-    └──── retry later / release / rescue
+    ├──── retry later / release / rescue           │
+    └──────── retry (a person), also of cancelled ─┘
 ```
 """
 
@@ -22,6 +23,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -29,7 +31,7 @@ from django.utils import timezone
 
 from apikeys.models import ApiKey
 from events import log
-from jobs import backoff, images, removal, slots
+from jobs import backoff, images, poison, removal, slots
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
@@ -49,6 +51,8 @@ TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
         ("processing", "pending"),
         ("pending", "cancelled"),
         ("processing", "cancelled"),
+        ("failed", "pending"),
+        ("cancelled", "pending"),
     }
 )
 """Every change of status that a verb below may make."""
@@ -137,12 +141,10 @@ def admit(*, job_id: UUID, last_attempt: int, server_id: int) -> int | None:
     Returns the attempt's number, or None when the job or the slot is no longer there.
     """
     attempt = last_attempt + 1
-    # Names our generation to Forge; random, since a restored backup counts attempts anew.
-    task_id = f"{job_id}-{attempt}-{secrets.token_hex(4)}"
     values: dict[str, Any] = {
         "job": job_id,
         "attempt": attempt,
-        "task": task_id,
+        "task": _new_task_id(job_id, attempt),
         "server": server_id,
     }
     with connection.cursor() as cursor:
@@ -161,7 +163,8 @@ _ADMIT = """
     UPDATE jobs_slot
        SET state = 'admitted', job_id = job.id, attempt = %(attempt)s, task_id = %(task)s,
            worker = '', beat = 0, sent_at = NULL, phase = '', trouble = NULL,
-           progress = 0, eta_seconds = NULL
+           progress = 0, eta_seconds = NULL,
+           suspect = NULL
       FROM job
      WHERE server_id = %(server)s AND state = 'free'
 """
@@ -169,9 +172,13 @@ _ADMIT = """
 
 def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | None:
     """Begin to work on an admitted attempt. None when it is not, or no longer, there to take."""
+    # A name of its own: a crash of the database may undo a claim whose worker goes on, and
+    # what that one still writes must not be taken for the writing of who claims it next.
+    task = _new_task_id(job_id, attempt)
+    values: dict[str, Any] = {"job": job_id, "attempt": attempt, "worker": worker, "task": task}
     with unsynced():
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"job": job_id, "attempt": attempt, "worker": worker})
+            cursor.execute(_CLAIM, values)
             if not cursor.rowcount:
                 return None
         _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
@@ -179,23 +186,39 @@ def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | Non
     return job, Lease(job.server_id, job.task_id, attempt)
 
 
-# The job's row decides: whoever takes a slot from a job has locked that row before.
+# The job's row decides: whoever takes a slot from a job has locked that row before. A server
+# that was paused since the admission starts nothing; `withdraw` then takes the slot back.
 _CLAIM = """
     WITH job AS (
         UPDATE jobs_job
-           SET status = 'processing', not_before = NULL, updated_at = now()
+           SET status = 'processing', not_before = NULL, updated_at = now(), task_id = %(task)s
          WHERE id = %(job)s AND attempt = %(attempt)s AND status = 'pending'
            AND EXISTS (
                 SELECT 1 FROM jobs_slot AS slot
+                  JOIN servers_server AS server ON server.id = slot.server_id
                  WHERE slot.job_id = jobs_job.id AND slot.attempt = %(attempt)s
                    AND slot.state = 'admitted'
+                   AND server.retired_at IS NULL
+                   AND NOT server.is_paused
+                   AND server.held_until IS NULL
                )
         RETURNING id
     )
-    UPDATE jobs_slot SET state = 'claimed', worker = %(worker)s, beat = 1, phase = 'sending'
+    UPDATE jobs_slot
+       SET state = 'claimed', worker = %(worker)s, task_id = %(task)s, beat = 1, phase = 'sending'
       FROM job
      WHERE job_id = job.id AND jobs_slot.attempt = %(attempt)s AND state = 'admitted'
 """
+
+
+def withdraw(*, job_id: UUID, attempt: int) -> bool:
+    """Take back the slot that was promised to a job; it waits on, and nothing is charged.
+
+    False if a worker has claimed the attempt, or the job was cancelled.
+    """
+    with transaction.atomic():
+        job = Job.objects.select_for_update().pending().filter(id=job_id, attempt=attempt).first()
+        return job is not None and slots.withdraw(job_id, attempt)
 
 
 def complete(
@@ -248,24 +271,33 @@ def fail(*, job_id: UUID, attempt: int, code: str, message: str) -> bool:
 
 
 def retry_later(*, job_id: UUID, attempt: int, code: str, message: str) -> bool:
-    """Charge the attempt; the job waits for its next one, or fails if it had its share."""
+    """Charge the attempt; the job waits for its next one, or fails if it had its share.
+
+    It fails at once if it brings Forge down every time.
+    """
     with transaction.atomic():
         job = Job.objects.select_for_update().processing().filter(id=job_id).first()
         if job is None or job.attempt != attempt:
             return False
+        if poison.is_poison(_codes(job), code):
+            sentence = poison.sentence(job.target_alias, message)
+            return _fail(job_id, attempt, poison.CODE, sentence)
         if job.retry_count >= backoff.MAX_RETRIES:
             return _fail(job_id, attempt, code, message)
         retry_count = job.retry_count + 1
+        seconds = backoff.retry_wait(retry_count) * settings.TIME_SCALE
         _change(
             Job.objects.processing(),
             job_id,
             attempt,
             status=Job.Status.PENDING,
             retry_count=retry_count,
-            not_before=Now() + timedelta(seconds=backoff.retry_wait(retry_count)),
+            not_before=Now() + timedelta(seconds=seconds),
             errors=[*job.errors, _error(job, code, message)],
         )
         slots.detach([job_id])
+        if code in poison.ENDS_FORGE:
+            slots.suspect(job.server_id, job_id)
         _record("job.retry", job_id, status="pending", attempt=attempt, code=code, message=message)
     return True
 
@@ -351,6 +383,48 @@ def cancel_batch(*, batch_id: UUID) -> int:
     return len(attempts)
 
 
+def retry(*, job_id: UUID) -> Job:
+    """Let a failed or cancelled job run again on a person's word. It has all its tries anew.
+
+    Its attempts are counted on and what went wrong so far stays in its history.
+    Raises JobNotFound, JobOperationInvalid.
+    """
+    with transaction.atomic():
+        job = _locked(job_id)
+        if job.status not in (Job.Status.FAILED, Job.Status.CANCELLED):
+            raise JobOperationInvalid("retried", job.status)
+        log.record(_retry({job.id: job.attempt}))
+        _tell("job", job.id, "job.retried", attempt=job.attempt)
+    return Job.objects.with_everything_shown().get(id=job_id)
+
+
+def retry_failed(
+    *, server: Server | None = None, code: str = "", batch_id: UUID | None = None
+) -> tuple[int, int]:
+    """Let failed jobs run again: all, or those of that server, last error and batch.
+
+    At most MOST_RETRIED at once. Returns how many, and how many that match are left.
+    Raises BatchNotFound.
+    """
+    if batch_id is not None and not Batch.objects.filter(id=batch_id).exists():
+        raise BatchNotFound(batch_id)
+    wanted: dict[str, Any] = {"server": server, "result__error": code, "batch": batch_id}
+    given = {name: value for name, value in wanted.items() if value}
+    failed = Job.objects.filter(status=Job.Status.FAILED, **given)
+    with transaction.atomic():
+        # By id, so that of two who retry the same jobs none holds what the other waits for.
+        locked = failed.select_for_update().order_by("id")[:MOST_RETRIED]
+        attempts = dict(locked.values_list("id", "attempt"))
+        log.record(_retry(attempts))
+        if attempts:
+            logger.info("%s failed jobs are tried again", len(attempts))
+    return len(attempts), failed.count()
+
+
+MOST_RETRIED = 1000
+"""Jobs that one call lets run again."""
+
+
 def delete(*, job_id: UUID) -> None:
     """Remove a job with its pictures; one that has not ended is cancelled first.
 
@@ -387,6 +461,11 @@ def star(*, job_id: UUID, starred: bool) -> Job:
     return Job.objects.with_everything_shown().get(id=job_id)
 
 
+def _new_task_id(job_id: UUID, attempt: int) -> str:
+    """Name a generation to Forge; random, since a restored backup counts attempts anew."""
+    return f"{job_id}-{attempt}-{secrets.token_hex(4)}"
+
+
 def _columns(draft: Draft) -> dict[str, Any]:
     return {"kind": draft.kind, "parameters": draft.parameters, "seed": draft.seed}
 
@@ -411,6 +490,27 @@ def _cancel(attempts: Mapping[UUID, int]) -> list[log.Change]:
         log.Change("job.cancelled", "job", str(job_id), {"status": "cancelled", "attempt": attempt})
         for job_id, attempt in attempts.items()
     ]
+
+
+def _retry(attempts: Mapping[UUID, int]) -> list[log.Change]:
+    """Put ended jobs, named with their attempts, whose rows are locked, back in line."""
+    Job.objects.filter(id__in=attempts).update(
+        status=Job.Status.PENDING,
+        retry_count=0,
+        not_before=None,
+        result=None,
+        finished_at=None,
+        updated_at=Now(),
+    )
+    return [
+        log.Change("job.retried", "job", str(job_id), {"status": "pending", "attempt": attempt})
+        for job_id, attempt in attempts.items()
+    ]
+
+
+def _codes(job: Job) -> list[str]:
+    """Why the tries failed that the job had since it was submitted or retried by a person."""
+    return [error["code"] for error in job.errors[len(job.errors) - job.retry_count :]]
 
 
 def _fail(job_id: UUID, attempt: int, code: str, message: str) -> bool:

@@ -202,6 +202,8 @@ class Slot(models.Model):
     # if the picture cannot be found.
     trouble = models.JSONField(null=True)
     eta_seconds = models.FloatField(null=True)
+    # The job in whose middle that Forge was gone; until another one ran, others go first.
+    suspect = models.UUIDField(null=True)
 
     class Meta:
         constraints = [
@@ -275,8 +277,20 @@ class Process(models.Model):
         WORKER = "worker"
         CHORES = "chores"
 
+    class State(models.TextChoices):
+        #: Does the work of its role.
+        SERVES = "serves"
+        #: A dispatcher that waits for the leading one to fail.
+        STANDS_BY = "stands_by"
+        #: A worker whose queues hold messages that it does not take.
+        DEAF = "deaf"
+
     name = models.CharField(max_length=200, primary_key=True)
     role = models.CharField(max_length=10, choices=Role)
+    state = models.CharField(max_length=9, choices=State, db_default=State.SERVES)
+    # Bumped with each word, so that a process can be watched without a clock.
+    beat = models.BigIntegerField(db_default=0)
+    started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -284,3 +298,48 @@ class Process(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.name}"
+
+
+class Tally(models.Model):
+    """What has been counted of the event log so far, for one server and one label.
+
+    No foreign key: what a server did is not undone when its row goes.
+    """
+
+    class Measure(models.TextChoices):
+        #: Jobs that ended, by the status they ended with.
+        ENDED = "ended"
+        #: Attempts that ended, by outcome and code; `seconds` is how long they held a worker.
+        ATTEMPT = "attempt"
+        #: Completed jobs by the bucket of the seconds from claim to completion.
+        DURATION = "duration"
+        #: First attempts by the bucket of the seconds that the job had waited.
+        WAIT = "wait"
+
+    measure = models.CharField(max_length=8, choices=Measure)
+    # 0 where the job was deleted before it was counted.
+    server_id = models.BigIntegerField()
+    label = models.CharField(max_length=80)
+    count = models.BigIntegerField()
+    seconds = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["measure", "server_id", "label"], name="tally_once_per_label"
+            )
+        ]
+        verbose_name_plural = "tallies"
+
+    def __str__(self) -> str:
+        return f"{self.measure} of server {self.server_id} {self.label}: {self.count}"
+
+
+class TallyMark(models.Model):
+    """How far the event log has been counted. One row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    event_id = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"counted up to event {self.event_id}"

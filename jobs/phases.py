@@ -39,7 +39,13 @@ def _pending(job: Job) -> Phase:
     if held := _held_because(job):
         return Phase("paused", held)
     if server.is_paused:
-        return Phase("paused", f"{server.alias} is paused.")
+        return Phase("paused", f"{server.alias} is {server.drain or 'paused'}.")
+    if server.held_until is not None:
+        return Phase(
+            "waiting_for_server",
+            f"{server.alias} is held and tried again by itself; resume it to try at once. "
+            f"{server.held_reason}",
+        )
     if server.health not in (Health.ONLINE, Health.UNKNOWN):
         return Phase("waiting_for_server", server.health_reason or f"{server.alias} is away.")
     if job.not_before is not None and job.not_before > timezone.now():

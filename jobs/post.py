@@ -14,12 +14,17 @@ import redis
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from jobs.models import Job, Slot
 
 logger = logging.getLogger(__name__)
 
 CHORES = "chores"
+
+MOST_CHORES = 200
+"""Messages that may wait in that queue: a Redis without a worker must not fill up."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,12 @@ class Post:
     def __init__(self) -> None:
         self._sent_at: dict[str, float] = {}
         self._broker_is_down = False
+        self._next_try = 0.0
         self._redis = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2
+            settings.REDIS_URL,
+            socket_timeout=2,
+            socket_connect_timeout=2,
+            retry=Retry(NoBackoff(), 0),
         )
 
     def deliver(self, message: Message) -> bool:
@@ -77,13 +86,21 @@ class Post:
             sent_at = self._sent_at.get(message.name)
             if sent_at is not None and time.monotonic() - sent_at < settings.RESEND_AFTER:
                 continue
-            if not self._holds_a_message(message.queue) and self.deliver(message):
+            if not self._length(message.queue) and self.deliver(message):
                 logger.info("message %s is on its way again", message.name)
 
     def probe(self, server_id: int) -> bool:
         """Have a server's health looked at."""
-        return self._publish(
-            "servers.probe", (server_id,), CHORES, None, expires=settings.PROBE_HEALTHY_EVERY
+        return self._chore("servers.probe", (server_id,), expires=settings.PROBE_HEALTHY_EVERY)
+
+    def tally(self) -> bool:
+        """Have the events counted that nobody has counted yet."""
+        return self._chore("jobs.tally", (), expires=settings.TALLY_EVERY)
+
+    def _chore(self, task: str, args: Sequence[object], *, expires: float) -> bool:
+        """Send a chore, unless so many wait that nobody seems to do them."""
+        return self._length(CHORES) < MOST_CHORES and self._publish(
+            task, args, CHORES, None, expires=expires
         )
 
     def chore(self, task: str, *, expires: float) -> bool:
@@ -98,6 +115,10 @@ class Post:
         name: str | None,
         expires: float | None = None,
     ) -> bool:
+        # One message at a time finds out that Redis does not answer, and waits for it: a
+        # leader that waited for each would look as dead as a frozen one.
+        if self._broker_is_down and time.monotonic() < self._next_try:
+            return False
         try:
             current_app.send_task(
                 task,
@@ -112,15 +133,18 @@ class Post:
             if not self._broker_is_down:
                 logger.warning("Redis cannot be reached, jobs wait in Postgres: %s", error)
             self._broker_is_down = True
+            self._next_try = time.monotonic() + settings.BROKER_REST
             return False
         if self._broker_is_down:
             logger.info("Redis is back")
         self._broker_is_down = False
         return True
 
-    def _holds_a_message(self, queue: str) -> bool:
-        """Whether the queue holds a message already, for a worker yet to come."""
+    def _length(self, queue: str) -> int:
+        """How many messages the queue holds, for a worker yet to come; 0 if Redis is away."""
+        if self._broker_is_down:
+            return 0
         try:
-            return bool(self._redis.llen(queue))
+            return int(self._redis.llen(queue))
         except redis.RedisError:
-            return False
+            return 0

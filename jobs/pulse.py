@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from jobs import lifecycle, slots
+from jobs.leaving import departure
 from jobs.models import Job, Slot
 from jobs.slots import Lease, LeaseLost
 
@@ -38,7 +39,8 @@ class Pulse:
         progress: float | None = None,
         eta_seconds: float | None = None,
     ) -> Slot.State:
-        """Beat once; returns the slot's state as last known. Raises LeaseLost."""
+        """Beat once; returns the slot's state as last known. Raises LeaseLost and Leaving."""
+        departure.require_time(eta_seconds)
         asked_at = _now()
         try:
             state = slots.beat(self.lease, phase=phase, progress=progress, eta_seconds=eta_seconds)

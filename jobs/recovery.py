@@ -16,6 +16,7 @@ from django.conf import settings
 from jobs import collection, images, lifecycle, preparation, settlement, slots
 from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
+from jobs.leaving import Leaving, departure
 from jobs.models import Job, Slot
 from jobs.outcomes import Charged, Outcome
 from jobs.preparation import Plan
@@ -50,7 +51,7 @@ def recover(*, server_id: int, attempt: int, worker: str) -> None:
         .exclude(state=Slot.State.FREE)
         .first()
     )
-    if slot is None:
+    if slot is None or departure.has_begun:
         return
     lease = Lease(server_id, slot.task_id, attempt)
     reach(Failpoint.BEFORE_RECOVER)
@@ -59,6 +60,9 @@ def recover(*, server_id: int, attempt: int, worker: str) -> None:
     try:
         found = _find(slot, Pulse(lease, Slot.State(slot.state)))
     except LeaseLost:
+        return
+    except Leaving:
+        insist(lambda: slots.leave(lease))
         return
     except ForgeError as error:
         _leave_for_later(slot, lease, error)
@@ -76,6 +80,8 @@ def collect(*, job_id: UUID, attempt: int) -> None:
 
     A no-op if the job ended or somebody else does it.
     """
+    if departure.has_begun:
+        return
     job = lifecycle.rescue_saving(job_id=job_id, attempt=attempt)
     if job is None:
         return

@@ -86,5 +86,6 @@ def _rescue(lease: Lease, slot: Slot) -> None:
             message="The worker of this job stopped before anything was sent.",
         )
         slots.free(lease)
-    else:
-        lifecycle.rescue(job_id=slot.job_id, lease=lease)
+    elif not lifecycle.rescue(job_id=slot.job_id, lease=lease):
+        # Its job ended, but that the slot was given back is lost with a crash of Postgres.
+        slots.hand_over(lease)

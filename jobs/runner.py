@@ -17,13 +17,14 @@ from jobs import collection, disk, images, lifecycle, payload, preparation, sett
 from jobs.errors import JobError
 from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
+from jobs.leaving import Leaving, departure
 from jobs.models import Job, Slot
 from jobs.outcomes import Charged, Gone, Lost, Outcome, Refused, of_forge_error
 from jobs.preparation import Plan
 from jobs.pulse import Pulse, beat_saving, while_beating
 from jobs.slots import Lease, LeaseLost
 from models_catalog import names
-from servers import fleet, health
+from servers import fleet, health, holds
 from servers.forge import (
     ForgeBadReply,
     ForgeClient,
@@ -41,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 def run(*, job_id: UUID, attempt: int, worker: str) -> None:
     """Take up an admitted attempt and see it through. A no-op if it is not there to take."""
+    if departure.has_begun:
+        # Its message is sent again, to a worker that stays.
+        return
     reach(Failpoint.BEFORE_CLAIM)
     claimed = lifecycle.claim(job_id=job_id, attempt=attempt, worker=worker)
     if claimed is None:
@@ -76,9 +80,12 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         reach(Failpoint.BEFORE_SEND)
         plan, generation = _draw(client, job, pulse, plan, body)
         reach(Failpoint.AFTER_RESPONSE)
+        _note_success(job.server, generation)
         return settlement.keep(job, plan, generation)
     except LeaseLost:
         return Gone("its lease was lost")
+    except Leaving:
+        return Lost(lease, "WORKER_STOPPED", "The worker of this job was stopped in the middle.")
     except ForgeError as error:
         _note_health(job.server, error)
         outcome: Outcome = _of_forge_error(job, error, sent=sent)
@@ -179,3 +186,8 @@ def _unexpected(error: Exception, *, sent: Lease | None) -> Outcome:
 
 def _note_health(server: Server, error: ForgeError) -> None:
     insist(lambda: health.note(server, error))
+
+
+def _note_success(server: Server, generation: Generation) -> None:
+    if not (generation.interrupted or generation.foreign_interrupt):
+        insist(lambda: holds.note_success(server))

@@ -138,6 +138,14 @@ class PictureQuery(serializers.Serializer[Any]):
     )
 
 
+class RetryFailedSerializer(serializers.Serializer[Any]):
+    """The body of POST /queue/retry-failed: which failed jobs. Without any, all."""
+
+    server = Text(max_length=64, required=False, default="")
+    error_code = Text(max_length=64, required=False, default="")
+    batch = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
 def names_of(job_id: UUID) -> dict[str, str]:
     """A job's id under every name that a published client reads."""
     return dict.fromkeys(("stablequeue_job_id", "mobilesd_job_id", "job_id"), str(job_id))

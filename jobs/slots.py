@@ -89,6 +89,17 @@ def detach(job_ids: Collection[UUID]) -> None:
     held.update(state=Slot.State.DRAINING, job=None)
 
 
+def withdraw(job_id: UUID, attempt: int) -> bool:
+    """Free a slot that was promised to a job, whose row the caller has locked."""
+    promised = Slot.objects.filter(job=job_id, attempt=attempt, state=Slot.State.ADMITTED)
+    return bool(promised.update(**_FREE))
+
+
+def suspect(server_id: int, job_id: UUID) -> None:
+    """Let other jobs go first on that server, until one did."""
+    Slot.objects.filter(server_id=server_id).update(suspect=job_id)
+
+
 def reassign(lease: Lease, *, trouble: Mapping[str, str] | None = None) -> bool:
     """Take the slot from its worker and keep it for a recovery, under the next attempt.
 

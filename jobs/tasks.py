@@ -1,4 +1,4 @@
-"""The Celery tasks of the server queues, and the chores. Each calls one function."""
+"""The Celery tasks of jobs, and the chores. Each calls one function."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from celery import Task, shared_task
 
 from jobs import disk, recovery, retention, runner, thumbnails
 from jobs import sweep as sweeping
+from jobs import tally as tallies
 
 
 @shared_task(name="jobs.run", bind=True)
@@ -22,6 +23,12 @@ def run(self: Task[Any, Any], job_id: str, attempt: int) -> None:
 def recover(self: Task[Any, Any], server_id: int, attempt: int) -> None:
     """Find out what became of a generation whose worker is gone."""
     recovery.recover(server_id=int(server_id), attempt=int(attempt), worker=_worker(self))
+
+
+@shared_task(name="jobs.tally", queue="chores", ignore_result=True)
+def tally() -> None:
+    """Count what has happened since the last count."""
+    tallies.advance()
 
 
 @shared_task(name="jobs.collect")

@@ -16,5 +16,7 @@ urlpatterns = [
     path("queue/jobs/<str:job_id>/cancel", api.JobCancelView.as_view()),
     path("queue/jobs/<str:job_id>/star", api.StarView.as_view()),
     path("settings/storage", storage_api.StorageSettingsView.as_view()),
+    path("queue/jobs/<str:job_id>/retry", api.JobRetryView.as_view()),
+    path("queue/retry-failed", api.RetryFailedView.as_view()),
     path("inputs/<str:sha256>", api.InputView.as_view()),
 ]

@@ -86,6 +86,7 @@ class ServerAdmin(_ModelAdmin):
     list_filter = ["health", "is_paused"]
     search_fields = ["alias", "host", "description"]
     readonly_fields = ["queue_name", "health", "health_reason", "checked_at", "is_paused"]
+    readonly_fields += ["drain", "held_reason", "held_until"]
     actions = ["pause", "resume"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Server]:
@@ -124,7 +125,7 @@ class ServerAdmin(_ModelAdmin):
         for server in queryset:
             pause_server(server_id=server.pk)
 
-    @admin.action(description="Resume")
+    @admin.action(description="Resume, also one that is held")
     def resume(self, request: HttpRequest, queryset: QuerySet[Server]) -> None:
         for server in queryset:
             resume_server(server_id=server.pk)

@@ -10,7 +10,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from events.idempotency import idempotent
-from servers.fleet import add_server, find_server, remove_server, update_server
+from servers.fleet import (
+    add_server,
+    drain_server,
+    find_server,
+    pause_server,
+    remove_server,
+    resume_server,
+    update_server,
+)
 from servers.models import Server
 from servers.serializers import ServerInput, ServerSerializer
 
@@ -51,6 +59,36 @@ class ServerView(APIView):
         server = remove_server(server_id=find_server(alias).pk)
         message = f"Server '{server.alias}' deleted successfully."
         return Response({"success": True, "message": message})
+
+
+class ServerPauseView(APIView):
+    """`/servers/<alias>/pause`: start no further job there."""
+
+    access: ClassVar[str] = "application"
+
+    def post(self, request: Request, alias: str) -> Response:
+        server = pause_server(server_id=find_server(alias).pk)
+        return _answer(server, f"Server '{server.alias}' paused. What runs there ends.")
+
+
+class ServerDrainView(APIView):
+    """`/servers/<alias>/drain`: start no further job there, and say when it is idle."""
+
+    access: ClassVar[str] = "application"
+
+    def post(self, request: Request, alias: str) -> Response:
+        server = drain_server(server_id=find_server(alias).pk)
+        return _answer(server, f"Server '{server.alias}' is drained once what runs there ended.")
+
+
+class ServerResumeView(APIView):
+    """`/servers/<alias>/resume`: undo a pause or drain, release a held server."""
+
+    access: ClassVar[str] = "application"
+
+    def post(self, request: Request, alias: str) -> Response:
+        server = resume_server(server_id=find_server(alias).pk)
+        return _answer(server, f"Server '{server.alias}' resumed.")
 
 
 def _answer(server: Server, message: str, code: int = status.HTTP_200_OK) -> Response:

@@ -15,14 +15,16 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from events.log import Change, record
+from events.log import record
+from servers import holds
 from servers.address import Address, require_foreign
 from servers.aliases import alias_key, clean_alias
+from servers.changes import change as _change
 from servers.credentials import seal
 from servers.errors import ServerAliasInvalid, ServerExists, ServerNotFound
 from servers.foreign_data import one_line
 from servers.forge import ForgeClient
-from servers.models import Health, Server
+from servers.models import Drain, Health, Server
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def add_server(
                 server = Server(queue_name=uuid.uuid4().hex)
             _name(server, alias)
             server.description = description
-            server.retired_at, server.is_paused = None, False
+            server.retired_at, server.is_paused, server.drain = None, False, ""
             server.keeps_copies = keeps_copies
             _drop_logins(server)
             _move(server, address)
@@ -166,12 +168,28 @@ def remove_server(*, server_id: int) -> Server:
 
 def pause_server(*, server_id: int) -> Server:
     """Start no further job there; what runs ends. Raises ServerNotFound."""
-    return _set_paused(server_id, True)
+    return _steer(server_id, "server.paused", is_paused=True)
+
+
+def drain_server(*, server_id: int) -> Server:
+    """Pause a server, and let `end_drain` say when it is idle. Raises ServerNotFound."""
+    return _steer(server_id, "server.draining", is_paused=True, drain=Drain.DRAINING)
+
+
+def end_drain(*, server_id: int) -> None:
+    """Note that nothing of ours runs any more on a server that is being drained."""
+    with transaction.atomic():
+        draining = Server.objects.filter(pk=server_id, drain=Drain.DRAINING)
+        server = draining.select_for_update(no_key=True).first()
+        if server is not None:
+            server.drain = Drain.DRAINED
+            server.save(update_fields=["drain", "updated_at"])
+            record([_change("server.drained", server)])
 
 
 def resume_server(*, server_id: int) -> Server:
-    """Undo a pause. Raises ServerNotFound."""
-    return _set_paused(server_id, False)
+    """Undo a pause or drain, and release a server that is held. Raises ServerNotFound."""
+    return _steer(server_id, "server.resumed", is_paused=False)
 
 
 def mark_health(
@@ -190,8 +208,10 @@ def mark_health(
         server.health, server.health_reason = health, reason[:500]
         server.checked_at = timezone.now()
         server.save(update_fields=["health", "health_reason", "checked_at"])
-        if changed:
-            record([_change("server.health", server, health=str(health), reason=reason[:500])])
+        tried = health == Health.ONLINE and holds.try_again(server)
+        said = {"health": str(health), "reason": reason[:500]}
+        changes = [_change("server.health", server, **said)] if changed else []
+        record(changes + ([_change("server.tried", server)] if tried else []))
 
 
 def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> bool:
@@ -205,7 +225,9 @@ def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> boo
     missing = wanted.difference(server.pinned_options)
     if missing and (pinned := client.pin_options(sorted(missing))):
         server.pinned_options = sorted({*server.pinned_options, *pinned})
-        Server.objects.filter(pk=server.pk).update(pinned_options=server.pinned_options)
+        # Not if it was moved meanwhile: the Forge there restores nothing yet.
+        same = {"scheme": server.scheme, "host": server.host, "port": server.port}
+        Server.objects.filter(pk=server.pk, **same).update(pinned_options=server.pinned_options)
     return wanted.issubset(server.pinned_options)
 
 
@@ -219,13 +241,14 @@ _ALWAYS_RESTORED = {"sd_model_checkpoint"}
 """Forge itself writes it into its config at its first start."""
 
 
-def _set_paused(server_id: int, is_paused: bool) -> Server:
+def _steer(server_id: int, kind: str, *, is_paused: bool, drain: str = "") -> Server:
     with transaction.atomic():
         server = _locked(server_id)
-        if server.is_paused != is_paused:
-            server.is_paused = is_paused
-            server.save(update_fields=["is_paused", "updated_at"])
-            record([_change("server.paused" if is_paused else "server.resumed", server)])
+        released = not is_paused and holds.forgive(server)
+        if (server.is_paused, server.drain) != (is_paused, drain) or released:
+            server.is_paused, server.drain = is_paused, drain
+            server.save(update_fields=["is_paused", "drain", "updated_at", *holds.FIELDS])
+            record([_change(kind, server)])
     return server
 
 
@@ -248,6 +271,7 @@ def _move(server: Server, address: Address) -> None:
 
 def _forget_health(server: Server) -> None:
     server.health, server.health_reason, server.checked_at = Health.UNKNOWN, "", None
+    holds.forgive(server)
 
 
 def _drop_logins(server: Server) -> None:
@@ -281,12 +305,3 @@ def _values(server: Server) -> Mapping[str, Any]:
         "api_username": server.api_username,
         "api_password": server.api_password_sealed,
     }
-
-
-def _change(kind: str, server: Server, **data: Any) -> Change:
-    return Change(
-        kind,
-        "server",
-        str(server.pk),
-        {"alias": server.alias, "address": server.address, "health": server.health, **data},
-    )

@@ -89,6 +89,10 @@ class Probe:
     has_progress: bool
 
 
+class _NotOursNow(Exception):
+    """An order that stops whatever runs would not hit our own task."""
+
+
 class ForgeClient:
     """Asks one Forge. Holds no connection between calls; may be used by several threads.
 
@@ -171,14 +175,28 @@ class ForgeClient:
     def interrupt(self, task_id: str) -> bool:
         """Stop this task if it is the one that runs; say whether the order was given.
 
-        Forge's interrupt stops whatever runs, whoever owns it. So it is sent only when the
-        task was seen active an instant before. Forge still answers that task's request, with
-        a half-drawn picture or none.
+        Forge's interrupt stops whatever runs, whoever owns it. So the connection is made
+        first, and the order sent over it right after the task was seen active, unless it is
+        about to end: then somebody else's could be hit, and nothing be gained. Forge still
+        answers that task's request, with a half-drawn picture or none.
         """
-        if not self.activity().busy or self.progress(task_id).state != "active":
+        if not self.activity().busy:
             return False
-        require_answer(self._ask("POST", "/sdapi/v1/interrupt"))
+        try:
+            line = self._line(before_sending=lambda: self._require_stoppable(task_id))
+            require_answer(self._ask("POST", "/sdapi/v1/interrupt", line=line))
+        except _NotOursNow:
+            return False
         return True
+
+    def _require_stoppable(self, task_id: str) -> None:
+        """Raise _NotOursNow if an interrupt would not, or not surely, stop this very task."""
+        asked_at = time.monotonic()
+        progress = self.progress(task_id)
+        ends_soon = progress.eta is not None and progress.eta < self.timing.not_worth_stopping
+        is_news = time.monotonic() - asked_at < self.timing.check_holds
+        if progress.state != "active" or ends_soon or not is_news:
+            raise _NotOursNow
 
     def pin_options(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Write the present values of some settings into Forge's config; return those it has.
@@ -216,7 +234,7 @@ class ForgeClient:
         interrupted as soon as, and only while, it is the one that runs; the answer is still
         awaited, since the GPU is busy until then. What `on_progress` raises ends the wait and
         closes the connection, which does not stop Forge. `on_answer` is called as soon as the
-        GPU is done with us, before the pictures are unpacked.
+        GPU is done with us, before the pictures are unpacked; not if the answer is an error.
 
         Raises ForgeError. A poll that fails is never an error.
         """
@@ -230,7 +248,9 @@ class ForgeClient:
             _follow(answer, watch, threads, on_progress)
             reply = answer.result()
             look_back = threads.submit(watch.look_back)
-            on_answer()
+            # After an error nobody is given the GPU before the error was told.
+            if reply.status == 200:
+                on_answer()
             look_back.result()
         finally:
             line.cut()
@@ -293,8 +313,15 @@ class ForgeClient:
             "GET", path, deadline=self.timing.file, max_bytes=max(max_bytes, 0)
         )
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
-        return self._line().exchange(
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        line: Line | None = None,
+    ) -> Reply:
+        return (line or self._line()).exchange(
             method,
             path,
             body=None if body is None else json.dumps(body).encode(),

@@ -22,6 +22,10 @@ class Timing:
     """The same before the first step: a large checkpoint loads for minutes in silence."""
     cap: float = 6 * 3600.0
     """The longest wait for one generation, queueing behind other people's jobs included."""
+    not_worth_stopping: float = 0.5
+    """A generation that ends so soon is not interrupted any more. Does not scale either."""
+    check_holds: float = 0.05
+    """How old the answer may be on which an interrupt is sent. Nor does this."""
     file: float = 120.0
     """The whole of one picture that is fetched as a file."""
     reply_bytes: int = 512 * 1024 * 1024

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from servers import breaker, holds
 from servers.address import is_loopback
 from servers.fleet import mark_health
 from servers.forge import (
@@ -62,6 +63,13 @@ def _hint(server: Server) -> str:
 
 def note(server: Server, error: ForgeError) -> None:
     """Keep what an error met during a job tells about its server, if it tells anything."""
+    if breaker.may_be_the_servers_fault(error):
+        holds.note_failure(
+            server_id=server.pk,
+            address=server.address,
+            sentence=str(error),
+            hangs=isinstance(error, ForgeStalled),
+        )
     if isinstance(error, tuple(_ABOUT_THE_SERVER)):
         _keep(server, _judge(error))
 

@@ -27,6 +27,13 @@ class Health(models.TextChoices):
     NOT_READY = "not_ready"
 
 
+class Drain(models.TextChoices):
+    """How far a server is that is to take no more jobs until somebody resumes it."""
+
+    DRAINING = "draining"
+    DRAINED = "drained"
+
+
 def _patience() -> Timing:
     return replace(
         Timing().scaled(settings.TIME_SCALE),
@@ -82,6 +89,17 @@ class Server(models.Model):
     keeps_copies = models.BooleanField(default=True, db_default=True)
 
     is_paused = models.BooleanField(default=False)
+    # A paused server that somebody waits for to be idle, or that is by now.
+    drain = models.CharField(
+        max_length=8, choices=Drain.choices, blank=True, default="", db_default=""
+    )
+
+    # Failures and holds in a row, see servers.breaker. Held is what has a `held_until`.
+    failures = models.PositiveIntegerField(default=0, db_default=0)
+    holds = models.PositiveIntegerField(default=0, db_default=0)
+    held_until = models.DateTimeField(null=True, blank=True)
+    held_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+
     retired_at = models.DateTimeField(null=True, blank=True)
     # Settings our payloads may override, since that Forge is known to restore them.
     pinned_options = models.JSONField(default=list, blank=True)

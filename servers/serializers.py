@@ -38,6 +38,9 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
             "health_reason",
             "checked_at",
             "is_paused",
+            "drain",
+            "held_reason",
+            "held_until",
             "queue_name",
         ]
         read_only_fields = fields

@@ -72,6 +72,8 @@ class Lane:
     sentence: str
     troubled: bool
     """It takes no jobs, and the sentence says why."""
+    stopped: bool
+    """A person can resume it: it is paused, drained or held."""
     running: bool
     percent: str
     time_left: str
@@ -242,6 +244,7 @@ def _lane(server: Server, waiting: int, picture: Picture | None) -> Lane:
         chip=chip,
         sentence=wording.sentence_of_server(server),
         troubled=not works,
+        stopped=server.is_paused or server.held_until is not None,
         running=job is not None,
         percent=wording.percent_of(job) if job else "",
         time_left=wording.time_left_of(job) if job else "",

@@ -11,7 +11,7 @@ REDIS_PASSWORD = "redis-password"  # noqa: S105
 FLOWER_PASSWORD = "flower-password"  # noqa: S105
 """Names of the files in the folder that STABLEQUEUE_SECRETS names."""
 
-_SHORTEST = 32
+SHORTEST = 32
 
 
 class SecretDamaged(Exception):
@@ -36,7 +36,7 @@ def load_or_create(path: Path) -> str:
 def load(path: Path) -> str:
     """Return the secret in `path`. Raises OSError when there is none, and SecretDamaged."""
     secret = path.read_text().strip()
-    if len(secret) < _SHORTEST:
+    if len(secret) < SHORTEST:
         raise SecretDamaged(path)
     return secret
 

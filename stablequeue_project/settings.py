@@ -78,10 +78,22 @@ _database["OPTIONS"] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
+    "options": " ".join(
+        [
+            _database.get("OPTIONS", {}).get("options", ""),
+            # A process that is frozen in the middle of a transaction must not keep its locks:
+            # that of the event log is one that everybody needs.
+            "-c idle_in_transaction_session_timeout=30s",
+        ]
+    ).strip(),
     "pool": {
         "min_size": 1,
         "max_size": _read("int", "STABLEQUEUE_DATABASE_POOL", 20, validate=validate.Range(2, 500)),
-        "timeout": 10,
+        # Seconds until a request is answered that the database is away.
+        "timeout": 4,
+        # It tries again at growing intervals, and from the shortest one after these seconds:
+        # a database that comes back is noticed soon, however long it was away.
+        "reconnect_timeout": 5,
     },
 }
 _database["CONN_HEALTH_CHECKS"] = True
@@ -307,11 +319,20 @@ DISPATCHER_TICK = 2.0 * TIME_SCALE
 """Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""
 LEASE_DEAD_TICKS = 15
 """Own ticks of the dispatcher with the same beat after which a lease counts as dead."""
+LEADER_DEAD_TICKS = 8
+"""Own ticks of a dispatcher on standby without a beat of the leading one, until it takes over."""
 RESEND_AFTER = 10.0 * TIME_SCALE
 """Seconds after which the message of an admitted job that nobody claimed is sent again."""
+BROKER_REST = 4.0 * TIME_SCALE
+"""Seconds for which nothing is sent after Redis did not take a message."""
+TALLY_EVERY = 10.0 * TIME_SCALE
+"""Seconds between two counts of what the event log holds, for GET /metrics."""
 WORKER_BEAT = 2.0 * TIME_SCALE
 FENCE_AFTER = 20.0 * TIME_SCALE
 """Seconds without the database after which a worker gives its generation up."""
+LEAVE_WITHIN = 40.0 * TIME_SCALE
+"""Seconds after its TERM in which a worker ends, or hands over, all it has begun. Whoever stops
+it waits a little longer before it kills: docker-compose.yml and stack/processes.py say so."""
 DATABASE_PATIENCE = 900.0 * TIME_SCALE
 """Seconds a worker tries to store a finished result."""
 SAVE_PATIENCE = 24 * 3600.0 * TIME_SCALE
@@ -345,6 +366,8 @@ EVENTS_KEPT = 30 * 24 * 3600.0 * TIME_SCALE
 RETENTION_EVERY = 60.0 * TIME_SCALE
 RETENTION_SPARES = 600.0 * TIME_SCALE
 """Seconds for which a picture is safe from the bound on size, so that it can be fetched."""
+DEAF_AFTER = 60.0 * TIME_SCALE
+"""Seconds after which a worker ends itself that has free threads and takes no message."""
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""
@@ -385,9 +408,10 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 2.0
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2.0,
-    "socket_timeout": 10.0,
+    "socket_timeout": 4.0,
     "socket_keepalive": True,
-    "health_check_interval": 25,
+    # A worker that waits for messages on a dead connection makes a new one after twice that.
+    "health_check_interval": max(1, round(25 * TIME_SCALE)),
 }
 
 # --- logging -------------------------------------------------------------------------
@@ -415,6 +439,7 @@ LOGGING = {
         "django.request": {"filters": ["surprises"]},
         # What a task did is told by the lifecycle, in its own words.
         "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.consumer": {"level": "WARNING"},
         "psycopg.pool": {"level": "ERROR"},

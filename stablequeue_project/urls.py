@@ -15,6 +15,8 @@ urlpatterns = [
     path("keys", pages.KeysPage.as_view()),
     path("queue/now", pages.QueueNowView.as_view()),
     path("status", views.status),
+    path("health", views.HealthView.as_view()),
+    path("metrics", views.MetricsView.as_view()),
     path("outputs/<str:name>", OutputView.as_view()),
     path("api/v1/", include("apikeys.urls")),
     path("api/v1/", include("servers.urls")),

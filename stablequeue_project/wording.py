@@ -30,6 +30,7 @@ _ENDED = {
     "cancelled": Chip("cancelled", "quiet", "Cancelled"),
 }
 
+_PAUSED = Chip("bars", "quiet", "Paused")
 _WAITING = Chip("clock", "quiet", "Waiting")
 _NEXT = Chip("clock", "quiet", "Next")
 _STARTING = Chip("hourglass", "running", "Starting")
@@ -37,7 +38,7 @@ _SAVING = Chip("arrow", "running", "Saving picture")
 
 _OF_PHASE = {
     "queued": _WAITING,
-    "paused": Chip("bars", "quiet", "Paused"),
+    "paused": _PAUSED,
     "waiting_for_server": _WAITING,
     "waiting_for_model": Chip("arrow", "running", "Downloading"),
     "retry_wait": Chip("diamond", "attention", "Retry"),
@@ -49,6 +50,11 @@ _OF_PHASE = {
     "generating": Chip("ring", "running", "Generating"),
     "downloading": _SAVING,
     "saving": _SAVING,
+}
+
+_OF_DRAIN = {
+    "draining": Chip("hourglass", "quiet", "Draining"),
+    "drained": Chip("bars", "quiet", "Drained"),
 }
 
 _OF_HEALTH = {
@@ -67,6 +73,19 @@ _HEALTH_SENTENCE = {
     "not_ready": "Something answers, but it takes no jobs yet.",
 }
 
+_HEALTH_HELP = {
+    "online": "",
+    "unknown": "",
+    "offline": "Switch it on, or pause it here if it is to stay off.",
+    "unauthorized": "Enter the pair under Servers.",
+    "not_ready": "Start Forge with --api, or wait until it has started.",
+}
+
+_DRAIN_SENTENCE = {
+    "": "It is paused: what runs ends, what waits stays.",
+    "draining": "It starts no job any more. What runs there ends first.",
+    "drained": "Nothing of ours runs there. It starts no job until you resume it.",
+}
 
 _AWAY = {
     "offline": "{alias} is offline; starts when it is back",
@@ -90,9 +109,13 @@ def sentence_of_job(job: Job, phase: phases.Phase | None, rank: int = 0) -> str:
         return f"on {alias}" if rank == 1 else f"{ordinal(rank)} in line for {alias}"
     if phase.word == "generating":
         return ", ".join(filter(None, (percent_of(job), time_left_of(job)))) or f"on {alias}"
-    if phase.word == "waiting_for_server" and job.server.retired_at is None:
+    if phase.word == "waiting_for_server" and _is_only_away(job.server):
         return _AWAY.get(job.server.health, phase.reason).format(alias=alias)
     return phase.reason
+
+
+def _is_only_away(server: Server) -> bool:
+    return server.retired_at is None and server.held_until is None
 
 
 def _ended_sentence(job: Job) -> str:
@@ -110,15 +133,29 @@ def chip_of_server(server: Server, running: Job | None = None) -> Chip:
     if running is not None:
         return chip_of_job(running, phases.of(running))
     if server.is_paused:
-        return Chip("bars", "quiet", "Paused")
+        return _OF_DRAIN.get(server.drain, _PAUSED)
+    if server.held_until is not None:
+        return Chip("diamond", "attention", "Held")
     return _OF_HEALTH[server.health]
 
 
 def sentence_of_server(server: Server) -> str:
     """What the last look at a server found, and what helps."""
     if server.is_paused:
-        return "It is paused: what runs ends, what waits stays."
+        return _DRAIN_SENTENCE[server.drain]
+    if server.held_until is not None:
+        return f"{server.held_reason} It is tried again by itself, or at once if you resume it."
     return server.health_reason or _HEALTH_SENTENCE[server.health]
+
+
+def sentence_of_health(health: str) -> str:
+    """What the health of a server means."""
+    return _HEALTH_SENTENCE[health]
+
+
+def help_for_health(health: str) -> str:
+    """What a person can do about it."""
+    return _HEALTH_HELP[health]
 
 
 def waiting_on_server(count: int) -> str:

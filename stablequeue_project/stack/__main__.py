@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from stablequeue_project.stack import suite, up, word
+from stablequeue_project.stack import archives, suite, up, word
 from stablequeue_project.stack.demo import command as demo
 from stablequeue_project.stack.errors import StackError
 
@@ -37,6 +37,10 @@ def _command(arguments: Sequence[str]) -> int:
         return up.run(rest)
     if first == "demo":
         return demo.run(rest)
+    if first == "backup":
+        return archives.back_up(rest)
+    if first == "restore":
+        return archives.restore(rest)
     if first == "bench":
         # In a process of its own: measuring is for developers and no part of the product.
         return word.run_in_foreground([sys.executable, "-m", "bench", *rest])

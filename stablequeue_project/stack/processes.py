@@ -47,6 +47,7 @@ class Process:
 
 POSTGRES_ORDER = 10
 REDIS_ORDER = 20
+WORKER_STOP_SECONDS = 45
 
 
 def table(address: Address) -> tuple[Process, ...]:
@@ -61,7 +62,8 @@ def table(address: Address) -> tuple[Process, ...]:
     migrate = (python, "-m", "stablequeue_project.stack.migrate")
     return (
         Process("migrate", migrate, order=30, is_gate=True),
-        Process("worker", (*celery, *worker, *pool), order=40),
+        # It ends by itself, and at once if it draws nothing: settings.LEAVE_WITHIN.
+        Process("worker", (*celery, *worker, *pool), order=40, stop_seconds=WORKER_STOP_SECONDS),
         Process("chores", (*celery, *chores, *pool), order=40),
         Process("dispatcher", (python, "manage.py", "dispatcher"), order=50, stop_seconds=5),
         Process("web", (*gunicorn, *serving), order=60, stop_seconds=8),

@@ -153,7 +153,7 @@ class Keeper(Supervisor):  # type: ignore[misc]
 
     def _stopping(self, event: Any) -> None:
         self.stopping_began.set()
-        self._console.say("Stopping.")
+        self._console.say("Stopping. What is nearly drawn is finished first, for 40 s at most.")
 
     def _revive(self, event: Any) -> None:
         """Start what supervisord has given up: nothing here is ever given up."""

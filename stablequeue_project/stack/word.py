@@ -21,10 +21,11 @@ _PLACEHOLDERS = {
 }
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], *, as_guest: bool = True) -> int:
     """Run `manage.py <arguments>` and return its exit code.
 
     The engines that run on the data folder are used; if none do, they run for this command.
+    A word that may not be a guest is refused while others run them.
     """
     environment.load_env_file()
     folder = environment.data_folder()
@@ -36,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     if not ours:
         return _manage(arguments)
     folder.prepare()
+    if not as_guest:
+        return _as_owner(ours, folder, arguments)
     while True:
         with folder.guest():
             if folder.is_owned():

@@ -22,6 +22,7 @@ from stablequeue_project.stack.redis import program as redis_program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIME_SCALE = 0.1
+_COMMAND = [sys.executable, "-m", "stablequeue_project.stack"]
 
 
 def eventually(condition, *, seconds=30.0, what="the condition"):
@@ -74,6 +75,10 @@ class OwnRedis:
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def port(self) -> int:
+        return self._port
+
     def _answers(self) -> bool:
         with contextlib.suppress(redis.RedisError):
             return bool(self.client.ping())
@@ -83,11 +88,16 @@ class OwnRedis:
 class Stack:
     """One `./stablequeue up`, and a client of its API with a key of its own."""
 
-    def __init__(self, data: Path, *, redis_url: str) -> None:
+    def __init__(
+        self, data: Path, *, redis_url: str, checkout: Path = ROOT, **environment: str
+    ) -> None:
+        """`checkout` is the code that runs: this one, or an earlier one."""
         self.data = data
+        self._checkout = checkout
         self.port = ports.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
+        self._environment = environment
         self.api = requests.Session()
         self._aliases: list[str] = []
         self.failpoints = data.parent / "failpoints"
@@ -105,22 +115,47 @@ class Stack:
         self.api.close()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "stablequeue_project.stack", "up"]
+        self.begin()
+        self.wait_until_ready()
+
+    def begin(self) -> None:
+        """Start it, and do not wait for it."""
         options = ["--port", str(self.port), "--data", str(self.data)]
-        environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
-        environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
-        environment["STABLEQUEUE_RATE_LIMIT"] = "off"
-        environment |= {"STABLEQUEUE_TEST": "true", "STABLEQUEUE_FAILPOINT": f"@{self.failpoints}"}
-        environment.pop("STABLEQUEUE_DATA", None)
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data.parent / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command + options, cwd=ROOT, env=environment, stdout=log, stderr=log
+                [*_COMMAND, "up", *options],
+                cwd=self._checkout,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
             )
-        self.wait_until_ready()
+
+    def word(self, word: str, *arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+        """Run `./stablequeue <word>` on the same data, and wait for its end."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **streams}
+        return subprocess.run(
+            [*_COMMAND, word, *arguments, "--data", str(self.data)],
+            cwd=self._checkout,
+            env=self.environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            **options,
+        )
+
+    def environment(self) -> dict[str, str]:
+        environment = {name: os.environ[name] for name in os.environ if name != "DATABASE_URL"}
+        environment |= {"REDIS_URL": self._redis_url, "STABLEQUEUE_TIME_SCALE": str(TIME_SCALE)}
+        environment["STABLEQUEUE_RATE_LIMIT"] = "off"
+        environment["PYTHONPATH"] = str(self._checkout)
+        environment |= {"STABLEQUEUE_TEST": "true", "STABLEQUEUE_FAILPOINT": f"@{self.failpoints}"}
+        environment |= self._environment
+        environment.pop("STABLEQUEUE_DATA", None)
+        return environment
 
     def stop(self) -> int:
-        """End it as Ctrl-C would; returns its exit code."""
+        """End it as Ctrl-C would, if it runs; returns its exit code."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(60)
 
@@ -142,6 +177,18 @@ class Stack:
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
                 victim.kill()
+
+    def tell_to_stop(self, word: str) -> list[psutil.Process]:
+        """Send TERM to the processes of ours whose command line has `word`; returns them."""
+        told = [child for child in self._children() if word in " ".join(child.cmdline())]
+        assert told, f"no process with {word!r} to stop"
+        for process in told:
+            process.terminate()
+        return told
+
+    def log(self, name: str) -> str:
+        """Return what the process `name` has said so far."""
+        return (self.data / "logs" / f"{name}.log").read_text()
 
     def fail_at(self, failpoint: str, action: str) -> None:
         """Let the next process that comes by a failpoint do `action`, once."""
@@ -191,6 +238,10 @@ class Stack:
     def _children(self) -> list[psutil.Process]:
         return psutil.Process(self._process.pid).children(recursive=True)
 
+    def log_lines(self) -> list[str]:
+        """The lines that all its processes have written so far."""
+        return (self.data.parent / "up.log").read_text().splitlines()
+
     # --- using it --------------------------------------------------------------------
 
     def add_server(self, port: int, **more: object) -> str:
@@ -201,6 +252,25 @@ class Stack:
         assert answer.status_code == 201, answer.text
         self._aliases.append(alias)
         return alias
+
+    def server(self, alias: str) -> dict[str, Any]:
+        answer = self.api.get(f"{self.url}/api/v1/servers/{alias}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def steer(self, alias: str, verb: str) -> dict[str, Any]:
+        """Pause, drain or resume a server."""
+        answer = self.api.post(f"{self.url}/api/v1/servers/{alias}/{verb}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def change_server(self, alias: str, /, **change: object) -> None:
+        answer = self.api.put(f"{self.url}/api/v1/servers/{alias}", json=change, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+    def delete_server(self, alias: str) -> None:
+        answer = self.api.delete(f"{self.url}/api/v1/servers/{alias}", timeout=10)
+        assert answer.status_code == 200, answer.text
 
     def remove_servers(self) -> None:
         """Remove the servers that were added since the last time."""
@@ -218,8 +288,29 @@ class Stack:
         body = {"target_server_alias": alias, "generation_params": parameters}
         return self.api.post(f"{self.url}/api/v1/generate", json=body, timeout=10)
 
+    def try_to_see(self, job_id: str) -> requests.Response:
+        return self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
+
+    def generate_many(self, alias: str, count: int) -> str:
+        """Submit a batch of small pictures; returns its id."""
+        small = {"positive_prompt": "a cat", "steps": 1, "width": 64, "height": 64}
+        body = {"target_server_alias": alias, "generation_params": small, "bulk_quantity": count}
+        answer = self.api.post(f"{self.url}/api/v1/generate/bulk", json=body, timeout=30)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["batch_id"])
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        answer = self.api.get(f"{self.url}/api/v1/batches/{batch_id}", timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def jobs(self, **query: str | int) -> list[dict[str, Any]]:
+        answer = self.api.get(f"{self.url}/api/v1/queue/jobs", params=query, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["jobs"]
+
     def job(self, job_id: str) -> dict[str, Any]:
-        answer = self.api.get(f"{self.url}/api/v1/queue/jobs/{job_id}/status", timeout=10)
+        answer = self.try_to_see(job_id)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

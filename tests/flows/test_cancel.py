@@ -78,3 +78,59 @@ def test_an_ended_job_cannot_be_cancelled(stack, forge):
     assert answer.status_code == 400
     assert answer.json()["error"] == "job_operation_invalid"
     assert "completed" in answer.json()["message"]
+
+
+# R46
+def test_progress_of_somebody_elses_picture_is_not_taken_for_ours(stack, slow):
+    alias = stack.add_server(slow.port)
+    slow.foreign(seconds=2)
+    ours = stack.generate(alias)
+    eventually(lambda: stack.job(ours)["phase"] == "queued_on_forge", what="queueing on Forge")
+
+    seen = set()
+
+    def is_our_turn():
+        job = stack.job(ours)
+        seen.add(job["progress_percentage"] if job["phase"] == "queued_on_forge" else 0.0)
+        return job["phase"] != "queued_on_forge"
+
+    eventually(is_our_turn, what="our turn")
+
+    assert seen == {0.0}
+    stack.cancel(ours)
+    eventually(lambda: is_idle(slow), what="Forge idle")
+    assert slow.journal.generations[0].outcome == "completed"
+
+
+# R48
+def test_a_forge_that_ignores_interrupts_keeps_the_next_job_waiting_not_the_person(stack, slow):
+    alias = stack.add_server(slow.port)
+    slow.fault("ignore_interrupt", times=1000)
+    ours, following = stack.generate(alias, seed=1), stack.generate(alias, seed=2)
+    eventually(lambda: stack.job(ours)["phase"] == "generating", what="drawing")
+
+    stack.cancel(ours)
+
+    assert stack.job(ours)["status"] == "cancelled"
+    eventually(lambda: slow.journal.interrupts, what="an interrupt")
+    assert stack.job(following)["status"] == "pending"
+    assert stack.wait_for(following)["status"] == "completed"
+    first, second = slow.journal.generations
+    assert first.outcome == "completed"
+    assert second.arrived_at >= first.ended_at
+    assert not list((stack.data / "outputs").glob(f"{ours[:8]}_*"))
+
+
+def test_a_retry_of_a_cancelled_job_waits_until_its_old_try_is_over(stack, slow):
+    ours = stack.generate(stack.add_server(slow.port), seed=1)
+    eventually(lambda: stack.job(ours)["phase"] == "generating", what="drawing")
+    stack.cancel(ours)
+
+    answer = stack.api.post(f"{stack.url}/api/v1/queue/jobs/{ours}/retry", timeout=10)
+
+    assert answer.json()["job"]["status"] == "pending"
+    assert stack.wait_for(ours)["status"] == "completed"
+    first, second = slow.journal.generations
+    assert (first.outcome, second.outcome) == ("interrupted", "completed")
+    assert (first.seed, second.seed) == (1, 1)
+    assert second.arrived_at >= first.ended_at

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,40 @@ class ComposeRun:
             capture_output=True,
             text=True,
             timeout=60,
+        )
+
+    def execute(self, name: str, *command: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in a running service, as `docker compose exec -T` does."""
+        return self._run(name, [*command], self._environment(name), **streams)
+
+    def run_anew(
+        self, name: str, *command: str, database: str, **streams: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a service once with another command and database, as `docker compose run -T` does."""
+        entrypoint = self._services[name].get("entrypoint", compose_file.image().entrypoint)
+        environment = self._environment(name)
+        environment["DATABASE_URL"] = environment["DATABASE_URL"].replace(self._database, database)
+        return self._run(name, [*entrypoint, *command], environment, **streams)
+
+    @contextlib.contextmanager
+    def another_database(self) -> Iterator[str]:
+        """Make an empty database beside that of the services; returns its name."""
+        name = f"{self._database}_2"
+        with self._administrator() as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+            yield name
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _run(
+        self, name: str, command: list[str], environment: dict[str, str], **streams: Any
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._as_user_of(name, self._replaced(name, command)),
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            **streams,
         )
 
     def log(self, name: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from django.conf import settings
 from PIL import Image
 
 from servers.simulator.server import ForgeSimulator
@@ -161,6 +162,24 @@ def test_no_password_is_said_in_a_log_in_flower_or_on_a_command_line(run, flower
     assert [password for password in passwords if password in said] == []
 
 
+def test_a_backup_comes_through_a_pipe_and_goes_back_into_an_empty_database(run, job, tmp_path):
+    with (tmp_path / "all.tar").open("wb") as out:
+        made = run.execute("web", "python", "manage.py", "backup", "-", stdout=out)
+    assert made.returncode == 0, made.stderr
+
+    [name] = job["result_details"]["images"]
+    picture = run.volume("pictures") / name
+    kept = picture.read_bytes()
+    picture.unlink()
+    with run.another_database() as database, (tmp_path / "all.tar").open("rb") as archive:
+        command = ("python", "manage.py", "restore", "-", "--force")
+        put_back = run.run_anew("web", *command, database=database, stdin=archive)
+
+    assert put_back.returncode == 0, put_back.stderr
+    assert picture.read_bytes() == kept
+    assert picture.stat().st_uid == run.uid
+
+
 # --- the files -----------------------------------------------------------------------
 
 
@@ -245,7 +264,11 @@ def test_a_forge_on_the_same_machine_can_be_named():
 
 
 def test_a_worker_may_finish_its_pictures_before_it_is_stopped():
-    assert SERVICES["worker"]["stop_grace_period"] == "45s"
+    seconds = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+
+    [worker] = [entry for entry in processes.table(Address("", 8083)) if entry.name == "worker"]
+    assert seconds == worker.stop_seconds
+    assert seconds >= settings.LEAVE_WITHIN / settings.TIME_SCALE + 5
 
 
 def test_no_secret_stands_in_a_file():

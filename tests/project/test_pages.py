@@ -12,7 +12,7 @@ from apikeys import registry
 from apikeys.page_cookie import NAME
 from jobs import images, lifecycle, slots
 from servers import fleet
-from servers.models import Health
+from servers.models import Health, Server
 from stablequeue_project.queue_now import ROWS
 from tests.factories import make_claimed, make_job, make_server
 
@@ -266,3 +266,24 @@ def test_the_scripts_stay_small():
 
     assert sum(sizes) < 40_000
     assert max(sizes) < 12_000
+
+
+def test_a_held_server_says_so_and_offers_to_resume_it(client):
+    server = make_server("Attic")
+    Server.objects.update(held_until="2026-11-25T03:00:00Z", held_reason="Attic failed a job.")
+
+    (lane,) = client.get("/queue/now").json()["lanes"]
+    page = html(client, "/servers")
+
+    assert (lane["chip"]["word"], lane["stopped"], lane["troubled"]) == ("Held", True, True)
+    assert "Attic failed a job." in page
+    assert f'aria-label="Resume {server.alias}">' in page
+
+
+def test_a_failed_job_offers_a_retry(client):
+    fail(make_job(make_server()), "It failed.")
+
+    page = html(client, "/")
+
+    assert "data-retry-all" in page
+    assert 'data-act="retry">' in page

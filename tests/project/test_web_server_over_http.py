@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -26,20 +27,28 @@ def port(tmp_path_factory):
         yield number
 
 
+@contextlib.contextmanager
+def echo(log, *options):
+    """Have gunicorn serve the application that echoes; its process and port."""
+    number = ports.free_port()
+    command = [sys.executable, "-m", "gunicorn", "tests.project.echo_app:application"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, *options, "-b", f"127.0.0.1:{number}"], cwd=CHECKOUT, stdout=out, stderr=out
+        )
+        try:
+            eventually(lambda: not ports.is_free(number), what="gunicorn")
+            yield process, number
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory):
     """A web process of two threads that waits for half a second; its port."""
-    number = ports.free_port()
-    command = [sys.executable, "-m", "gunicorn", "tests.project.echo_app:application"]
-    log = (tmp_path_factory.mktemp("hasty") / "log").open("wb")
-    process = subprocess.Popen(
-        [*command, *HASTY, "-b", f"127.0.0.1:{number}"], cwd=CHECKOUT, stdout=log, stderr=log
-    )
-    eventually(lambda: not ports.is_free(number), what="gunicorn")
-    yield number
-    process.terminate()
-    process.wait(20)
-    log.close()
+    with echo(tmp_path_factory.mktemp("hasty") / "log", *HASTY) as (_, number):
+        yield number
 
 
 @pytest.mark.parametrize(
@@ -60,6 +69,24 @@ def test_clients_that_stop_in_the_middle_of_a_request_block_nobody(hasty, begun)
     assert answer.status_code == 200
     for connection in stalled:
         connection.close()
+
+
+def test_a_request_in_flight_is_answered_by_a_process_that_was_told_to_stop(tmp_path):
+    with (
+        echo(tmp_path / "log", *CONFIGURED) as (process, number),
+        socket.create_connection(("127.0.0.1", number), timeout=20) as connection,
+    ):
+        connection.sendall(head("POST", "/", "Content-Length: 4") + b"in")
+        # The one before it has been taken up by then.
+        requests.get(f"http://127.0.0.1:{number}/", timeout=60)
+
+        process.terminate()
+        log = tmp_path / "log"
+        eventually(lambda: "Handling signal: term" in log.read_text(), what="its hearing of it")
+        connection.sendall(b"fl")
+
+        assert status(connection.recv(65536)) == 200
+        assert process.wait(20) == 0
 
 
 def test_an_answer_may_take_longer_than_a_request(hasty):

@@ -178,3 +178,32 @@ def test_an_unknown_server_is_not_found(call, method: str) -> None:
 
 def test_nobody_without_a_key_sees_servers(client) -> None:
     assert client.get(SERVERS).status_code == 401
+
+
+def test_a_server_is_paused_drained_and_resumed(call) -> None:
+    call("POST", body=MAIN)
+
+    paused = call("POST", f"{SERVERS}/main/pause").json()
+    draining = call("POST", f"{SERVERS}/main/drain").json()
+    resumed = call("POST", f"{SERVERS}/main/resume").json()
+
+    assert (paused["is_paused"], paused["drain"]) == (True, "")
+    assert (draining["is_paused"], draining["drain"]) == (True, "draining")
+    assert (resumed["is_paused"], resumed["drain"]) == (False, "")
+    assert call("GET", f"{SERVERS}/main").json()["is_paused"] is False
+
+
+def test_a_held_server_says_why_and_until_when(call) -> None:
+    call("POST", body=MAIN)
+    Server.objects.update(held_until="2026-11-25T03:00:00Z", held_reason="It failed.")
+
+    shown = call("GET").json()[0]
+
+    assert (shown["held_reason"], shown["held_until"][:19]) == ("It failed.", "2026-11-25T03:00:00")
+
+
+@pytest.mark.parametrize("verb", ["pause", "drain", "resume"])
+def test_a_server_that_is_not_there_is_not_steered(call, verb) -> None:
+    answer = call("POST", f"{SERVERS}/nowhere/{verb}")
+
+    assert (answer.status_code, answer.json()["error"]) == (404, "server_not_found")

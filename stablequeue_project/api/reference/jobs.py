@@ -8,7 +8,12 @@ from rest_framework import serializers
 
 from events.timestamps import UtcMillis
 from jobs.models import Job
-from jobs.serializers import GenerateSerializer, JobListQuery, PictureQuery
+from jobs.serializers import (
+    GenerateSerializer,
+    JobListQuery,
+    PictureQuery,
+    RetryFailedSerializer,
+)
 from stablequeue_project.api.reference.operation import Chapter, Operation
 from stablequeue_project.api.reference.shared import IDEMPOTENCY_KEY
 
@@ -77,6 +82,22 @@ class ChangedJob(serializers.Serializer[Any]):
 
     message = serializers.CharField()
     job = ShownJob()
+
+
+class RetriedJob(serializers.Serializer[Any]):
+    """A job that was put back in line."""
+
+    message = serializers.CharField()
+    job = ShownJob()
+
+
+class RetriedJobs(serializers.Serializer[Any]):
+    """How many jobs were put back in line."""
+
+    success = serializers.BooleanField()
+    message = serializers.CharField()
+    retried = serializers.IntegerField()
+    left = serializers.IntegerField()
 
 
 class Done(serializers.Serializer[Any]):
@@ -154,6 +175,24 @@ JOBS = Chapter(
             summary="Take the star from a job",
             answer=ChangedJob,
             errors=("JOB_NOT_FOUND",),
+        ),
+        "POST /api/v1/queue/jobs/{job_id}/retry": Operation(
+            id="retry_job",
+            summary="Retry a failed or cancelled job",
+            description="It waits in its old place and has all its tries anew: `retry_count` "
+            "begins at 0 again, while its attempts are counted on and `errors` is kept.",
+            answer=RetriedJob,
+            errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID"),
+        ),
+        "POST /api/v1/queue/retry-failed": Operation(
+            id="retry_failed_jobs",
+            summary="Retry failed jobs",
+            description="All of them or, with a body, those of one server (by its alias), with "
+            "one error (as in `result_details.error`) or of one batch. At most 1,000 at once; "
+            "`left` says how many that match are still failed.",
+            body=RetryFailedSerializer,
+            answer=RetriedJobs,
+            errors=("SERVER_NOT_FOUND", "BATCH_NOT_FOUND", "VALIDATION_FAILED"),
         ),
         "GET /outputs/{name}": Operation(
             id="read_picture",

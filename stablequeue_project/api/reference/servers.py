@@ -93,5 +93,29 @@ SERVERS = Chapter(
             answer=Removed,
             errors=("SERVER_NOT_FOUND",),
         ),
+        "POST /api/v1/servers/{alias}/pause": Operation(
+            id="pause_server",
+            summary="Pause a server",
+            description="No further job starts there; what it draws right now ends. It stays "
+            "paused, also over restarts, until it is resumed.",
+            answer=ChangedServer,
+            errors=("SERVER_NOT_FOUND",),
+        ),
+        "POST /api/v1/servers/{alias}/drain": Operation(
+            id="drain_server",
+            summary="Drain a server",
+            description="A pause that tells its end: `drain` is `draining`, and `drained` once "
+            "nothing of ours runs there any more.",
+            answer=ChangedServer,
+            errors=("SERVER_NOT_FOUND",),
+        ),
+        "POST /api/v1/servers/{alias}/resume": Operation(
+            id="resume_server",
+            summary="Resume a server",
+            description="Undoes a pause or drain. A server that is held because it kept failing "
+            "(`held_reason`, `held_until`) is released and tried at once.",
+            answer=ChangedServer,
+            errors=("SERVER_NOT_FOUND",),
+        ),
     },
 )

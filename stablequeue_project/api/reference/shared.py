@@ -44,6 +44,7 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "application": [*_KEY, {"Page": []}],
     "page": [{}, *_KEY],
     "media": [{}, *_KEY],
+    "open": [{}, *_KEY, {"Page": []}],
 }
 """What the access classes of routes ask for; an empty object is nothing."""
 

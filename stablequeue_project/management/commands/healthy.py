@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from jobs import presence
 from jobs.models import Process
 
-_PATHS = {"web": "/status", "flower": "/healthcheck"}
+_PATHS = {"web": "/health", "flower": "/healthcheck"}
 _ANSWER_SECONDS = 8
 
 
@@ -49,6 +49,6 @@ def _require_answer(part: str, port: int | None) -> None:
         raise CommandError(f"The {part} does not answer on port {port}: {error}") from error
     finally:
         connection.close()
-    # 503 is the web process saying which of the other parts is missing.
+    # 503 is the web process saying that the database is away.
     if status not in (200, 503):
         raise CommandError(f"The {part} answers {status} on port {port}.")

@@ -42,6 +42,8 @@ export const api = {
   queueNow: (tab) => call("GET", `/queue/now?show=${encodeURIComponent(tab)}`),
   job: (id) => call("GET", `/api/v1/queue/jobs/${id}/status`),
   cancelJob: (id) => call("POST", `/api/v1/queue/jobs/${id}/cancel`),
+  retryJob: (id) => call("POST", `/api/v1/queue/jobs/${id}/retry`),
+  retryFailed: () => call("POST", "/api/v1/queue/retry-failed", {}),
   deleteJob: (id) => call("DELETE", `/api/v1/queue/jobs/${id}`),
   generate: (server, parameters) =>
     call("POST", "/api/v1/generate", {
@@ -56,6 +58,7 @@ export const api = {
   addServer: (server) => call("POST", "/api/v1/servers", server),
   changeServer: (alias, change) => call("PUT", `/api/v1/servers/${encodeURIComponent(alias)}`, change),
   removeServer: (alias) => call("DELETE", `/api/v1/servers/${encodeURIComponent(alias)}`),
+  steerServer: (alias, verb) => call("POST", `/api/v1/servers/${encodeURIComponent(alias)}/${verb}`),
   servers: () => call("GET", "/api/v1/servers"),
   createKey: (key) => call("POST", "/api/v1/api-keys", key),
   changeKey: (id, change) => call("PUT", `/api/v1/api-keys/${id}`, change),

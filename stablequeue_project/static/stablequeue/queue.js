@@ -101,6 +101,7 @@ function fillRow(node, row) {
   setText(more, String(row.pictures));
   const isOpen = row.status === "pending" || row.status === "processing";
   const short = row.prompt.slice(0, 120);
+  node.querySelector("[data-act=retry]").hidden = row.status !== "failed";
   for (const [act, word, shown] of [["cancel", "Cancel", isOpen], ["delete", "Delete", !isOpen]]) {
     const button = node.querySelector(`[data-act=${act}]`);
     button.hidden = !shown;
@@ -176,6 +177,10 @@ const acts = {
     await api.cancelJob(id);
     toast("Job cancelled.", { action: { text: "Send again", run: () => act("again", id) } });
   },
+  async retry(id) {
+    await api.retryJob(id);
+    toast("The job is tried again.");
+  },
   async again(id) {
     await api.sendAgain(id);
     toast("Sent again as a new job.");
@@ -203,7 +208,19 @@ async function act(name, id, row) {
   if (latest) showRows(latest.sections, { mayMove: true });
 }
 
+async function retryAll() {
+  try {
+    const { message, left } = await api.retryFailed();
+    toast(left ? `${message} ${number.format(left)} are left.` : message);
+  } catch (error) {
+    toastError(error);
+  }
+  await live.now();
+}
+
 list.addEventListener("click", (event) => {
+  const all = event.target.closest("[data-retry-all]");
+  if (all) busy(all, retryAll);
   const button = event.target.closest("[data-act]");
   if (!button) return;
   const node = button.closest(".row");

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { closeByScrim, confirm } from "./dialog.js";
 import { fill } from "./fill.js";
-import { clearProblems, onSubmit, valuesOf } from "./form.js";
+import { busy, clearProblems, onSubmit, valuesOf } from "./form.js";
 import { Live } from "./live.js";
 import { openPanel } from "./panel.js";
 import { toastError } from "./toast.js";
@@ -72,9 +72,24 @@ async function remove(card) {
   }
 }
 
+/** Pause, drain or resume; how it stands then comes with the next look. */
+async function steer(card, verb) {
+  try {
+    await api.steerServer(card.dataset.alias, verb);
+  } catch (error) {
+    toastError(error);
+  }
+  await live.now();
+}
+
 document.getElementById("servers").addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
-  if (button) ({ edit, remove })[button.dataset.act](button.closest(".server"));
+  if (!button) return;
+  const card = button.closest(".server");
+  const { act } = button.dataset;
+  if (act === "edit") edit(card);
+  else if (act === "remove") remove(card);
+  else busy(button, () => steer(card, act));
 });
 
 function showLanes({ lanes }) {
@@ -85,11 +100,14 @@ function showLanes({ lanes }) {
     fill(card, lane);
     card.dataset.edge = lane.chip.tone;
     card.dataset.waiting = lane.waiting_count;
+    for (const [act, shown] of [["resume", lane.stopped], ["pause", !lane.stopped], ["drain", !lane.stopped]]) {
+      card.querySelector(`[data-act=${act}]`).hidden = !shown;
+    }
   }
 }
 
 openPanel();
-new Live({
+const live = new Live({
   look: () => api.queueNow("generating"),
   show: showLanes,
   banner: document.getElementById("lost"),

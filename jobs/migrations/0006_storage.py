@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0003_takeover_slot_trouble'),
+        ('jobs', '0005_suspect'),
     ]
 
     operations = [

@@ -1,0 +1,1 @@
+"""Keeping a copy of everything, and putting it back: `./stablequeue backup` and `restore`."""
