@@ -17,7 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from events.timestamps import utc_millis
-from jobs import broker_health, presence
+from jobs import broker_health, disk, presence
 from jobs.broker_health import BrokerState
 from jobs.models import Process
 from servers.models import Health, Server
@@ -56,6 +56,8 @@ class Rows:
 
     processes: Sequence[ProcessFound] = ()
     servers: Sequence[ServerFound] = ()
+    held: str = ""
+    """Why no job is started on any server; empty if that is not so."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,10 @@ def troubles_of(found: Findings) -> Iterator[Trouble]:
         yield _BROKER_TROUBLES[found.broker or BrokerState.AWAY]
     if found.rows is not None:
         yield from _troubles_of_processes(found.rows.processes)
-    yield from _troubles_of_space(found.space)
+    if found.rows is not None and found.rows.held:
+        yield Trouble("disk", "No job is started on any server.", found.rows.held)
+    else:
+        yield from _troubles_of_space(found.space)
     if found.rows is not None:
         yield from _troubles_of_servers(found.rows.servers)
 
@@ -250,6 +255,7 @@ def _look_at_rows() -> Rows:
                 ServerFound(one.alias, one.health, one.health_reason, one.is_paused)
                 for one in servers
             ],
+            disk.pause(),
         )
     finally:
         connection.close()

@@ -6,7 +6,7 @@ import threading
 import pytest
 from django.db import connection
 
-from jobs import disk, images, saving, settlement
+from jobs import disk, images, leaving, saving, settlement
 from jobs.models import Job
 from jobs.outcomes import Drawn
 from tests.factories import make_claimed, png
@@ -55,6 +55,18 @@ def test_patience_ends(settings):
 
     with pytest.raises(OSError, match="No space"):
         saving.patiently(Refusing(1000), job=job)
+
+
+def test_a_worker_that_has_to_go_leaves_the_job_to_another(settings, monkeypatch):
+    settings.LEAVE_WITHIN = 0
+    monkeypatch.setattr(leaving.departure, "_leave_at", None)
+    leaving.departure.begin()
+    job, _ = make_claimed()
+
+    assert saving.patiently(Refusing(1000), job=job) is None
+
+    job.refresh_from_db()
+    assert job.status == "processing"
 
 
 def test_pictures_that_cannot_get_their_names_wait_and_are_not_drawn_again(folders):
