@@ -60,7 +60,7 @@ def test_r61_after_a_power_cut_all_jobs_end_and_only_the_running_ones_are_drawn_
 def test_r63_ten_thousand_waiting_jobs_outlive_a_wipe_and_a_power_cut(lab, capsys):
     with ForgeSimulator(seconds=0.1) as forge:
         alias = lab.add_server(forge.port)
-        batches = [lab.batch(alias, 1000) for _ in range(10)]
+        batches = [lab.generate_many(alias, 1000) for _ in range(10)]
         eventually(lambda: starts(forge), what="the first drawing")
 
         lab.redis.client.flushall()
