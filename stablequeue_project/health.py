@@ -17,18 +17,15 @@ from django.db import connection
 from django.utils import timezone
 
 from events.timestamps import utc_millis
-from jobs import broker_health, disk, presence
+from jobs import broker_health, presence
 from jobs.broker_health import BrokerState
-from jobs.models import Process
+from jobs.models import Disk, Process
 from servers.models import Health, Server
 from stablequeue_project import wording
 from stablequeue_project.bounded_look import BoundedLook, seen_by
 
 PATIENCE = 2.0
 """Seconds until what has not answered counts as away."""
-
-LITTLE_SPACE = 1024**3
-"""Bytes free in the pictures folder below which somebody should make room."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,10 @@ class ServerFound:
 
     alias: str
     health: str
-    reason: str
+    health_reason: str
     is_paused: bool
+    held_reason: str = ""
+    """Why it gets no jobs for a while; empty if it is not held."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Rows:
 
     processes: Sequence[ProcessFound] = ()
     servers: Sequence[ServerFound] = ()
-    held: str = ""
-    """Why no job is started on any server; empty if that is not so."""
+    disks: Sequence[str] = ()
+    """Why nothing can be saved, in sentences; empty if all can."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +147,10 @@ def troubles_of(found: Findings) -> Iterator[Trouble]:
         yield _BROKER_TROUBLES[found.broker or BrokerState.AWAY]
     if found.rows is not None:
         yield from _troubles_of_processes(found.rows.processes)
-    if found.rows is not None and found.rows.held:
-        yield Trouble("disk", "No job is started on any server.", found.rows.held)
-    else:
-        yield from _troubles_of_space(found.space)
+    if found.space is None:
+        yield _SPACE_TROUBLE
     if found.rows is not None:
+        yield from (Trouble("disk", reason, _ADMITS_NOTHING) for reason in found.rows.disks)
         yield from _troubles_of_servers(found.rows.servers)
 
 
@@ -173,6 +171,13 @@ _BROKER_TROUBLES = {
         "Set its maxmemory-policy to noeviction.",
     ),
 }
+
+_SPACE_TROUBLE = Trouble(
+    "disk",
+    "The pictures folder cannot be looked at.",
+    "See whether it is there, and whether its disk answers (STABLEQUEUE_OUTPUTS).",
+)
+_ADMITS_NOTHING = "Until then jobs are taken and kept, but none begins."
 
 _ROLE_TROUBLES = {
     Process.Role.DISPATCHER: Trouble(
@@ -208,29 +213,16 @@ def _troubles_of_processes(processes: Sequence[ProcessFound]) -> Iterator[Troubl
                 )
 
 
-def _troubles_of_space(space: Space | None) -> Iterator[Trouble]:
-    if space is None:
-        yield Trouble(
-            "disk",
-            "The pictures folder cannot be looked at.",
-            "See whether it is there, and whether its disk answers (STABLEQUEUE_OUTPUTS).",
-        )
-    elif space.free < LITTLE_SPACE:
-        yield Trouble(
-            "disk",
-            f"Only {space.free // 1024**2:,} MiB are free for pictures.",
-            "Delete what is not needed, or move the folder (STABLEQUEUE_OUTPUTS).",
-        )
-
-
 def _troubles_of_servers(servers: Sequence[ServerFound]) -> Iterator[Trouble]:
     for server in servers:
-        if not server.is_paused and server.health not in (Health.ONLINE, Health.UNKNOWN):
-            yield Trouble(
-                "server",
-                f"{server.alias}: {server.reason or wording.sentence_of_health(server.health)}",
-                wording.help_for_health(server.health),
-            )
+        if server.is_paused:
+            continue
+        if server.held_reason:
+            yield Trouble("server", server.held_reason, wording.HELP_FOR_HELD)
+        elif server.health not in (Health.ONLINE, Health.UNKNOWN):
+            reason = server.health_reason or wording.sentence_of_health(server.health)
+            help_for_it = wording.help_for_health(server.health)
+            yield Trouble("server", f"{server.alias}: {reason}", help_for_it)
 
 
 def _names(rows: Rows, role: str, state: str) -> Iterator[str]:
@@ -248,17 +240,20 @@ def _workers(rows: Rows, role: str) -> list[dict[str, Any]]:
 def _look_at_rows() -> Rows:
     try:
         processes = presence.living().order_by("name").values_list("name", "role", "state")
-        servers = Server.objects.active()
         return Rows(
             [ProcessFound(*row) for row in processes],
-            [
-                ServerFound(one.alias, one.health, one.health_reason, one.is_paused)
-                for one in servers
-            ],
-            disk.pause(),
+            [_found(server) for server in Server.objects.active()],
+            [*Disk.objects.reasons_to_hold()],
         )
     finally:
         connection.close()
+
+
+def _found(server: Server) -> ServerFound:
+    held_reason = server.held_reason if server.held_until is not None else ""
+    return ServerFound(
+        server.alias, server.health, server.health_reason, server.is_paused, held_reason
+    )
 
 
 def _look_at_space() -> Space:

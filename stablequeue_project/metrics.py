@@ -109,7 +109,7 @@ def _of_the_tally(aliases: dict[int, str]) -> Iterator[Metric]:
         of_measure.seconds[alias] += row.seconds
     yield _counter(
         "stablequeue_jobs_ended",
-        "Jobs that ended, by the status they ended with.",
+        "Jobs that ended, by the status they ended with; one that is retried ends again.",
         ("status",),
         {(alias, status): count for (alias, status), count in sums[Measure.ENDED].counts.items()},
     )
@@ -191,14 +191,20 @@ def _of_servers() -> Iterator[Metric]:
     paused = GaugeMetricFamily(
         "stablequeue_server_paused", "1 while the server is paused.", labels=["server"]
     )
+    held = GaugeMetricFamily(
+        "stablequeue_server_held",
+        "1 while the server gets no jobs because it failed too many.",
+        labels=["server"],
+    )
     for server in Server.objects.active().select_related("slot"):
         for health in Health.values:
             healths.add_metric([server.alias, health], server.health == health)
         paused.add_metric([server.alias], server.is_paused)
+        held.add_metric([server.alias], server.held_until is not None)
         slot: Slot | None = getattr(server, "slot", None)
         for state in Slot.State.values:
             slots.add_metric([server.alias, state], slot is not None and slot.state == state)
-    yield from (slots, healths, paused)
+    yield from (slots, healths, paused, held)
 
 
 def _of_processes_and_engines() -> Iterator[Metric]:

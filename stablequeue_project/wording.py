@@ -87,6 +87,8 @@ _DRAIN_SENTENCE = {
     "drained": "Nothing of ours runs there. It starts no job until you resume it.",
 }
 
+HELP_FOR_HELD = "It is tried again by itself, or at once if you resume it."
+
 _AWAY = {
     "offline": "{alias} is offline; starts when it is back",
     "unauthorized": "{alias} needs a password; enter it under Servers",
@@ -144,7 +146,7 @@ def sentence_of_server(server: Server) -> str:
     if server.is_paused:
         return _DRAIN_SENTENCE[server.drain]
     if server.held_until is not None:
-        return f"{server.held_reason} It is tried again by itself, or at once if you resume it."
+        return f"{server.held_reason} {HELP_FOR_HELD}"
     return server.health_reason or _HEALTH_SENTENCE[server.health]
 
 

@@ -68,11 +68,16 @@ class TestJudgement:
 
         assert parts(report(rows=Rows([*ALL_SERVE[1:], standby]))) == ["dispatcher"]
 
-    @pytest.mark.parametrize("space", [None, Space(5 * 1024**2, 10**12)])
-    def test_a_disk_without_space_degrades_it(self, space):
-        found = report(space=space)
+    @pytest.mark.parametrize("found", [{"space": None}, {"rows": Rows(ALL_SERVE, (), ["Full."])}])
+    def test_a_disk_that_takes_nothing_degrades_it(self, found):
+        assert (report(**found).status, parts(report(**found))) == ("degraded", ["disk"])
 
-        assert (found.status, parts(found)) == ("degraded", ["disk"])
+    def test_a_held_server_is_named_with_the_reason(self):
+        held = ServerFound("Attic", "online", "", False, "Attic failed 3 jobs in a row.")
+
+        [trouble] = report(rows=Rows(ALL_SERVE, [held])).troubles
+
+        assert (trouble.part, trouble.message) == ("server", "Attic failed 3 jobs in a row.")
 
     def test_a_server_that_is_off_is_named_with_its_reason_and_what_helps(self):
         off = ServerFound("Attic", "offline", "No answer from http://10.0.0.7:7860.", False)

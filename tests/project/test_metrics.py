@@ -109,6 +109,7 @@ def test_slots_servers_and_processes_are_shown():
     assert found["stablequeue_slot", "Laptop", "admitted"] == 1
     assert found["stablequeue_slot", "Laptop", "free"] == 0
     assert found["stablequeue_server_health", "unknown", "Laptop"] == 1
+    assert found["stablequeue_server_held", "Laptop"] == 0
     assert found["stablequeue_processes", "worker", "serves"] == 1
     assert found["stablequeue_broker_up",] == 1
     assert found["stablequeue_pictures_free_bytes",] > 0

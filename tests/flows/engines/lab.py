@@ -42,7 +42,7 @@ class Lab(Stack):
     ) -> None:
         super().__init__(folder / "data", redis_url=f"redis://127.0.0.1:{network.port}/0")
         self.volume, self.postgres, self.redis, self.network = volume, postgres, redis, network
-        self.log = folder / "up.log"
+        self._folder = folder
         self._more = more
         self.host = socket.gethostname()
 
@@ -97,7 +97,7 @@ class Lab(Stack):
     @contextlib.contextmanager
     def another(self, command: list[str]) -> Iterator[psutil.Process]:
         """Run one more process of ours while the block lasts."""
-        with (self.log.parent / "more.log").open("ab") as log:
+        with (self._folder / "more.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
@@ -159,7 +159,7 @@ class Lab(Stack):
 
     def said(self) -> str:
         """What all processes have logged so far."""
-        logs = [*(self.data / "logs").glob("*.log"), self.log.parent / "more.log"]
+        logs = [*(self.data / "logs").glob("*.log"), self._folder / "more.log"]
         return "\n".join(log.read_text(errors="replace") for log in logs if log.exists())
 
 

@@ -1,5 +1,6 @@
 """Processes are killed, frozen, doubled and starved in the middle of their work."""
 
+import contextlib
 import resource
 import uuid
 
@@ -119,17 +120,25 @@ class TestDispatchers:
         with lab.another(DISPATCHER) as second:
             eventually(lambda: stands_by(lab, second), what="the second one stands by")
 
-            leader.suspend()
-            eventually(lambda: leads(lab, second), what="the second one leads")
-            jobs = [lab.generate(alias, seed=seed) for seed in range(3)]
-            assert done(lab, jobs[:1])
-            leader.resume()
+            with frozen(leader):
+                eventually(lambda: leads(lab, second), what="the second one leads")
+                jobs = [lab.generate(alias, seed=seed) for seed in range(3)]
+                assert done(lab, jobs[:1])
 
             assert done(lab, jobs)
             eventually(lambda: stands_by(lab, leader), what="the thawed one stands by")
             assert leads(lab, second)
         assert starts(forge) == {0: 1, 1: 1, 2: 1}
         assert "shows no sign of life" in lab.said()
+
+
+@contextlib.contextmanager
+def frozen(process):
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def stands_by(lab, process):

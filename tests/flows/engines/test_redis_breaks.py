@@ -101,7 +101,7 @@ def test_r8_connections_that_died_unnoticed_are_made_anew(lab, forge):
     ids=["full", "read only"],
 )
 def test_r9_a_redis_that_takes_nothing_is_told_and_jobs_are_accepted(lab, forge, wrong, right):
-    alias = lab.add_server(forge.port)
+    alias, worker = lab.add_server(forge.port), lab.worker()
     with contextlib.suppress(redis_errors.ResponseError):
         for name, value in wrong.items():
             lab.redis.client.config_set(name, value)
@@ -114,6 +114,7 @@ def test_r9_a_redis_that_takes_nothing_is_told_and_jobs_are_accepted(lab, forge,
     assert (told["status"], told["broker"]["state"]) == ("degraded", "refuses")
     assert all_done(lab, [job_id])
     assert starts(forge) == {1: 1}
+    assert lab.worker() == worker
     lab.until_well()
 
 
