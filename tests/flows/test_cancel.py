@@ -41,6 +41,7 @@ def test_a_cancelled_running_job_is_interrupted_and_the_next_one_goes_on(stack, 
     }
 
 
+# R49
 def test_while_somebody_else_draws_nothing_is_interrupted(stack, slow):
     alias = stack.add_server(slow.port)
     slow.foreign(seconds=2)
@@ -53,6 +54,7 @@ def test_while_somebody_else_draws_nothing_is_interrupted(stack, slow):
     assert [entry.outcome for entry in slow.journal.generations] == ["completed", "interrupted"]
 
 
+# R51
 def test_a_deleted_running_job_is_gone_and_leaves_nothing(stack, slow):
     alias = stack.add_server(slow.port)
     job_id = stack.generate(alias)

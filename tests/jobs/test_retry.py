@@ -217,6 +217,14 @@ def test_alone_it_goes_next():
 
 
 @pytest.mark.parametrize("stop", [{"is_paused": True}, {"held_until": "2026-01-01T00:00:00Z"}])
+def test_a_stopped_server_has_no_turn(stop):
+    make_job()
+    Server.objects.update(**stop)
+
+    assert scheduling.next_turn().choices == []
+
+
+@pytest.mark.parametrize("stop", [{"is_paused": True}, {"held_until": "2026-01-01T00:00:00Z"}])
 def test_a_stopped_server_starts_no_job_that_was_promised_its_slot(stop):
     job = make_job()
     attempt = admit(job)

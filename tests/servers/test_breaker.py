@@ -21,6 +21,7 @@ from servers.forge_errors import (
 WELL = Conduct()
 HELD = Conduct(failures=5, holds=1, is_held=True)
 ON_TRIAL = Conduct(failures=5, holds=1)
+TRIED_AFTER_A_HANG = Conduct(failures=1, holds=1)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ ON_TRIAL = Conduct(failures=5, holds=1)
         (HELD, False, Conduct(failures=6, holds=1, is_held=True)),
         (HELD, True, Conduct(failures=6, holds=1, is_held=True)),
         (ON_TRIAL, False, Conduct(failures=6, holds=2, is_held=True)),
+        (TRIED_AFTER_A_HANG, False, Conduct(failures=2, holds=2, is_held=True)),
         (ON_TRIAL, True, Conduct(failures=6, holds=2, is_held=True)),
     ],
 )
