@@ -36,15 +36,15 @@ def test_what_is_always_needed_is_sent_at_once_and_then_not_before_its_time(queu
     timetable.send_due(post)
     timetable.send_due(post)
 
-    assert queue() == ["jobs.look_at_disks", "jobs.sweep"]
+    assert queue() == ["jobs.look_at_disks", "jobs.sweep", "jobs.tally"]
 
 
-def test_where_nothing_happens_only_the_disks_are_looked_at(queue):
+def test_where_nothing_happens_only_looks_are_sent(queue):
     sweep.sweep()
 
     Timetable().send_due(Post())
 
-    assert queue() == ["jobs.look_at_disks"]
+    assert queue() == ["jobs.look_at_disks", "jobs.tally"]
 
 
 def test_thumbnails_and_retention_are_sent_when_there_is_work(queue):
