@@ -364,3 +364,19 @@ def test_one_job_holds_one_slot():
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Slot.objects.filter(server=other).update(state="admitted", job=job, task_id="x", attempt=1)
+
+
+def test_a_worker_whose_claim_a_crash_undid_cannot_touch_the_next_one():
+    """The claim waits for no disk, so a crash of Postgres may undo it while its worker goes on."""
+    job = make_job()
+    attempt = admit(job)
+    before = {model: model.objects.values().get() for model in (Job, Slot)}
+    _, lost = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1")
+    for model, values in before.items():
+        model.objects.update(**values)
+    _, held = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1")
+
+    assert not slots.mark_sent(lost)
+    assert not slots.free(lost)
+
+    assert slots.mark_sent(held)

@@ -41,6 +41,19 @@ def test_r5_a_wiped_redis_costs_a_moment_and_keeps_the_order(lab):
         assert [entry.seed for entry in forge.journal.generations] == list(range(50))
 
 
+def test_r5_a_message_that_was_wiped_is_sent_again(lab, forge):
+    alias, worker = lab.add_server(forge.port), lab.worker()
+    worker.suspend()
+    job_id = lab.generate(alias, seed=1)
+    eventually(lambda: lab.redis.client.llen(lab.queue_of(alias)), what="the message")
+
+    lab.redis.client.flushall()
+    worker.resume()
+
+    assert all_done(lab, [job_id])
+    assert starts(forge) == {1: 1}
+
+
 def test_r6_workers_consume_again_after_redis_was_killed_and_came_back_empty(lab, forge, slow):
     alias, busy = lab.add_server(forge.port), lab.add_server(slow.port)
     running = lab.generate(busy, seed=1)
@@ -101,7 +114,7 @@ def test_r8_connections_that_died_unnoticed_are_made_anew(lab, forge):
     ids=["full", "read only"],
 )
 def test_r9_a_redis_that_takes_nothing_is_told_and_jobs_are_accepted(lab, forge, wrong, right):
-    alias, worker = lab.add_server(forge.port), lab.worker()
+    alias = lab.add_server(forge.port)
     with contextlib.suppress(redis_errors.ResponseError):
         for name, value in wrong.items():
             lab.redis.client.config_set(name, value)
@@ -114,8 +127,21 @@ def test_r9_a_redis_that_takes_nothing_is_told_and_jobs_are_accepted(lab, forge,
     assert (told["status"], told["broker"]["state"]) == ("degraded", "refuses")
     assert all_done(lab, [job_id])
     assert starts(forge) == {1: 1}
-    assert lab.worker() == worker
     lab.until_well()
+
+
+def test_r9_a_worker_outlives_a_redis_that_refuses_with_the_job_it_runs(lab, slow):
+    worker, running = lab.worker(), lab.generate(lab.add_server(slow.port), seed=1)
+    drawing(lab, running)
+    before = len(lab.log("worker"))
+
+    lab.redis.client.config_set("min-replicas-to-write", "1")
+    eventually(lambda: "NOREPLICAS" in lab.log("worker")[before:], what="a word in its log")
+    lab.redis.client.config_set("min-replicas-to-write", "0")
+
+    assert all_done(lab, [running])
+    assert starts(slow) == {1: 1}
+    assert lab.worker() == worker
 
 
 def test_r10_a_redis_that_throws_messages_away_is_warned_of_and_costs_nothing(lab, forge):
