@@ -54,12 +54,21 @@ class Client:
         self._headers = headers
         self.ledger = ledger
 
-    def submit(self, alias: str, marker: str, *, count: int, key: str, hasty: bool) -> None:
+    def submit(
+        self,
+        alias: str,
+        marker: str,
+        *,
+        count: int,
+        key: str = "",
+        hasty: bool = False,
+        checkpoint: str = "",
+    ) -> None:
         """Have `count` pictures drawn. With a key, ask until there is an answer.
 
         A hasty client leaves before its first answer can have come.
         """
-        path, body = _wish(alias, marker, count)
+        path, body = _wish(alias, marker, count, checkpoint)
         more = {"Idempotency-Key": key} if key else {}
         answers: list[tuple[str, ...]] = []
         for number in range(_TRIES if key else 1):
@@ -162,7 +171,9 @@ class Crowd:
         key = marker if self._chance.random() < 0.7 else ""
         hasty = bool(key) and self._chance.random() < 0.2
         alias = self._chance.choice(self._aliases)
-        self._client.submit(alias, marker, count=count, key=key, hasty=hasty)
+        # Such a job fails, for a person to try it again.
+        checkpoint = "nobody-has.safetensors" if self._chance.random() < 0.1 else ""
+        self._client.submit(alias, marker, count=count, key=key, hasty=hasty, checkpoint=checkpoint)
 
     def _change_a_mind(self) -> None:
         what, which = self._chance.random(), self._chance.random()
@@ -175,13 +186,14 @@ class Crowd:
             self._client.cancel(job_id)
         elif what < 0.27:
             self._client.delete(job_id)
-        elif what < 0.33:
+        elif what < 0.4:
             for failed in self._client.jobs("failed")[:1]:
                 self._client.retry(failed["stablequeue_job_id"])
 
 
-def _wish(alias: str, marker: str, count: int) -> tuple[str, dict[str, Any]]:
+def _wish(alias: str, marker: str, count: int, checkpoint: str) -> tuple[str, dict[str, Any]]:
     parameters = {
+        **({"checkpoint_name": checkpoint} if checkpoint else {}),
         "positive_prompt": f"a lighthouse {marker} in a storm",
         "width": 64,
         "height": 64,

@@ -44,9 +44,9 @@ def refuse(stack: Stack, chance: random.Random) -> str:
 
 
 def answer_badly(stack: Stack, chance: random.Random) -> str:
-    """An error, or an answer that holds no pictures, once or twice."""
+    """An error, or an answer that holds no pictures: once, twice, or until it is held."""
     kind = chance.choice(BAD_ANSWERS)
-    return _fault(stack, chance, kind, times=chance.choice((1, 1, 2)))
+    return _fault(stack, chance, kind, times=chance.choice((1, 1, 2, 6)))
 
 
 def take_long(stack: Stack, chance: random.Random) -> str:

@@ -64,7 +64,7 @@ def kill_while_loading(stack: Stack, chance: random.Random) -> str:
 def _have_something_to_draw(stack: Stack, forge: Forge, chance: random.Random) -> str:
     """Return a word in the prompts of the jobs that are now there for this Forge."""
     marker = f"step-{chance.getrandbits(32):08x}"
-    stack.client.submit(forge.alias, marker, count=3, key="", hasty=False)
+    stack.client.submit(forge.alias, marker, count=3)
     return marker
 
 
