@@ -19,6 +19,9 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
     apiUrl = serializers.CharField(source="address", read_only=True)  # noqa: N815
     has_password = serializers.SerializerMethodField()
     has_api_password = serializers.SerializerMethodField()
+    drain = serializers.CharField(
+        read_only=True, help_text="`draining`, `drained`, or empty for a server that is neither."
+    )
 
     class Meta:
         model = Server
