@@ -1,6 +1,7 @@
 """The verbs of a job's life, on a real database."""
 
 import threading
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -369,12 +370,12 @@ def test_one_job_holds_one_slot():
 def test_a_worker_whose_claim_a_crash_undid_cannot_touch_the_next_one():
     """The claim waits for no disk, so a crash of Postgres may undo it while its worker goes on."""
     job = make_job()
-    attempt = admit(job)
-    before = {model: model.objects.values().get() for model in (Job, Slot)}
-    _, lost = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1")
+    attempt = admit(job) or 0
+    before: dict[Any, Any] = {model: model.objects.values().get() for model in (Job, Slot)}
+    _, lost = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1") or pytest.fail("lost")
     for model, values in before.items():
         model.objects.update(**values)
-    _, held = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1")
+    _, held = lifecycle.claim(job_id=job.id, attempt=attempt, worker="w1") or pytest.fail("lost")
 
     assert not slots.mark_sent(lost)
     assert not slots.free(lost)
