@@ -1,6 +1,6 @@
-"""The way to Redis, which outlives what is no message, and a Redis that takes nothing.
+"""The way to Redis, which outlives what is no message.
 
-kombu lets either end the worker, with all that runs in it.
+kombu lets an item that it cannot read end the worker, with all that runs in it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from queue import Empty
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
-from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import ResponseError
 
 logger = logging.getLogger(__name__)
 
 
 class Channel(redis.Channel):
-    """Drops what is in a queue and is no message; takes a refusal for a lost connection."""
+    """Drops what is in a queue and is no message."""
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
@@ -25,9 +23,6 @@ class Channel(redis.Channel):
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             logger.warning("dropped from a queue what is no message: %r", error)
             raise Empty from None
-        except ResponseError as error:
-            # It is full, or read only, for a while. Celery connects anew until it is not.
-            raise ConnectionLost(str(error)) from error
 
 
 class Transport(redis.Transport):

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.exceptions import SecurityWarning
 from click import Option
 from django.conf import settings
 
@@ -20,8 +20,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stablequeue_project.settings")
 
 # Celery warns of root because a pickled message could run code; ours are JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# And, at each reconnection, of what it will do by itself in its next version.
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 class CelerySettings:

@@ -133,15 +133,15 @@ def test_r9_a_redis_that_takes_nothing_is_told_and_jobs_are_accepted(lab, forge,
 def test_r9_a_worker_outlives_a_redis_that_refuses_with_the_job_it_runs(lab, slow):
     running = lab.generate(lab.add_server(slow.port), seed=1)
     drawing(lab, running)
-    before = len(lab.log("worker"))
+    before = len(lab.said_by("worker"))
 
     lab.redis.client.config_set("min-replicas-to-write", "1")
-    eventually(lambda: "NOREPLICAS" in lab.log("worker")[before:], what="a word in its log")
+    eventually(lambda: "NOREPLICAS" in lab.said_by("worker")[before:], what="a word in its log")
     lab.redis.client.config_set("min-replicas-to-write", "0")
 
     assert all_done(lab, [running])
     assert starts(slow) == {1: 1}
-    assert "Unrecoverable error" not in lab.log("worker")[before:]
+    assert "Unrecoverable error" not in lab.said_by("worker")[before:]
 
 
 def test_r10_a_redis_that_throws_messages_away_is_warned_of_and_costs_nothing(lab, forge):
