@@ -7,6 +7,7 @@ import pytest
 from chaos.forge import Forge
 from servers.simulator import ForgeSimulator
 from servers.simulator.server import DEFAULT_MODELS
+from tests.flows.stack import eventually
 
 
 @pytest.fixture
@@ -51,7 +52,9 @@ def test_a_person_who_presses_interrupt_is_told_from_us(forge):
 
 def test_an_interrupt_says_which_task_was_called_active_before(forge):
     forge.somebody_draws(5)
-    [task] = {one.task_id for one in forge.starts([])}
+    [task] = eventually(
+        lambda: [one.task_id for one in forge.starts([])], what="the start of the drawing"
+    )
     ask = {"id_task": task, "live_preview": False}
     forge._post("/internal/progress", ask)
 
