@@ -114,7 +114,8 @@ def test_pauses_and_holds_survive_a_restart_of_everything(tmp_path):
         stack.start()
 
         assert stack.server(paused)["is_paused"]
-        assert stack.server(held)["held_until"] in (before, None)
+        # Until then, or longer if it was on trial and failed again meanwhile.
+        assert (stack.server(held)["held_until"] or before) >= before
         assert stack.wait_for(running)["status"] in ("completed", "pending")
         assert stack.job(waiting)["phase"] == "paused"
         assert 2 not in seeds(slow)

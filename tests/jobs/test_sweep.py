@@ -150,9 +150,12 @@ def test_the_sweep_goes_on_where_it_ended(monkeypatch):
     found = [stray_of(job) for _ in range(5)]
     lifecycle.fail(job_id=job.id, attempt=job.attempt, code="X", message="x")
 
-    for left in (3, 1, 0):
-        sweep.sweep()
-        assert sum(path.exists() for path in found) == left
+    sweep.sweep()
+    assert any(path.exists() for path in found)
+
+    sweep.sweep()
+    sweep.sweep()
+    assert not any(path.exists() for path in found)
 
 
 def test_thumbnails_without_a_picture_and_old_drafts_go():
