@@ -3,9 +3,9 @@
 import base64
 import os
 import shutil
-from pathlib import Path
 import time
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
