@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
 from django.http import FileResponse, HttpResponseBase
 from rest_framework import status
 from rest_framework.request import Request
@@ -19,6 +17,7 @@ from jobs import images, inputs, intake, lifecycle, thumbnails
 from jobs.batches import tallies
 from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound
 from jobs.models import Batch, Image, Input, Job
+from jobs.paging import by_time, page_of
 from jobs.serializers import (
     BulkSerializer,
     GenerateSerializer,
@@ -31,8 +30,6 @@ from jobs.serializers import (
     names_of,
     submitted_batch_on_the_wire,
 )
-
-Row = TypeVar("Row", bound=Model)
 
 # Made once: to make one copies its sixty fields, which costs more than all the checking.
 _GENERATE, _BULK = GenerateSerializer(), BulkSerializer()
@@ -72,10 +69,11 @@ class BatchListView(APIView):
         query = PageQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         batches = Batch.objects.all()
-        page = list(page_of(batches, query.validated_data))
+        total = batches.count()
+        page = page_of(batches, query.validated_data, total=total)
         found = tallies(page)
         shown = [batch_on_the_wire(batch, found[batch.id]) for batch in page]
-        return Response({"total": batches.count(), "batches": shown})
+        return Response({"total": total, "batches": shown})
 
 
 class BatchView(APIView):
@@ -119,10 +117,12 @@ class JobListView(APIView):
         asked = query.validated_data
         wanted = {name: asked[name] for name in ("status", "batch") if name in asked}
         jobs = Job.objects.filter(**wanted)
+        total = jobs.count()
         # First which, then what: the rows before a late page need not be read.
-        shown = Job.objects.filter(id__in=list(page_of(jobs, asked).values_list("id", flat=True)))
-        page = by_time(shown.with_everything_shown(), asked["order"])
-        return Response({"total": jobs.count(), "jobs": [job_on_the_wire(job) for job in page]})
+        which = [job.id for job in page_of(jobs.only("id"), asked, total=total)]
+        shown = Job.objects.filter(id__in=which).with_everything_shown()
+        page = by_time(shown, asked["order"])
+        return Response({"total": total, "jobs": [job_on_the_wire(job) for job in page]})
 
 
 class JobView(APIView):
@@ -230,18 +230,6 @@ def accepted(source_info: str) -> int:
     """The status of a submit. One published client takes nothing but 200 for a success."""
     is_that_one = source_info == "civitai_browser_plus"
     return status.HTTP_200_OK if is_that_one else status.HTTP_202_ACCEPTED
-
-
-def page_of(rows: QuerySet[Row], asked: Mapping[str, Any]) -> QuerySet[Row]:
-    """The part of a list that was asked for, by time."""
-    first, last = asked["offset"], asked["offset"] + asked["limit"]
-    return by_time(rows, asked["order"])[first:last]
-
-
-def by_time(rows: QuerySet[Row], order: str) -> QuerySet[Row]:
-    """Order by the moment of creation: `asc`, or `desc` for the newest first."""
-    sign = "-" if order == "desc" else ""
-    return rows.order_by(f"{sign}created_at", f"{sign}id")
 
 
 def _uuid(text: str, missing: type[JobNotFound | BatchNotFound] = JobNotFound) -> UUID:
