@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from servers.foreign_data import one_line, parse_json, tame
@@ -31,6 +31,8 @@ class Reply:
     address: str
     status: int
     body: bytes
+    cookies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values of the cookies it sets; never shown."""
 
 
 def require_answer(reply: Reply) -> None:
