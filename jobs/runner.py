@@ -27,7 +27,6 @@ from models_catalog import names
 from servers import fleet, health, holds
 from servers.forge import (
     ForgeBadReply,
-    ForgeClient,
     ForgeError,
     ForgeStalled,
     ForgeUnknownSetting,
@@ -35,6 +34,7 @@ from servers.forge import (
     Kind,
     Progress,
 )
+from servers.forge_ways import Forge
 from servers.models import Server
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         client = job.server.client()
         plan = preparation.plan(client, job)
         body = preparation.body(client, job, plan)
+        plan = preparation.heeding_the_way(client, plan, body)
         pulse = Pulse(lease)
         if not slots.mark_sent(lease):
             slots.free(lease)
@@ -110,7 +111,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
 
 
 def _draw(
-    client: ForgeClient, job: Job, pulse: Pulse, plan: Plan, body: dict[str, Any]
+    client: Forge, job: Job, pulse: Pulse, plan: Plan, body: dict[str, Any]
 ) -> tuple[Plan, Generation]:
     """Have Forge draw. An answer of no use is made good from the copy that Forge kept.
 

@@ -155,6 +155,14 @@ class ForgeClient:
         # A failed task reads active until the next one starts.
         return state != "queued" and not (state == "active" and busy)
 
+    def is_busy(self) -> bool:
+        """Say whether Forge draws for anybody."""
+        return self.activity().busy
+
+    def lacks(self, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """Name the parameters of a request that cannot be had this way: none."""
+        return ()
+
     def probe(self) -> Probe:
         """Check that a usable Forge answers. Raises the ForgeError that says what is missing."""
         self.activity()
@@ -258,8 +266,8 @@ class ForgeClient:
             foreign_interrupt=watch.foreign_interrupt,
         )
 
-    def saved_pictures(self, kind: Kind, names: Iterable[str]) -> tuple[bytes, ...]:
-        """Fetch pictures that Forge kept in its output folder, by their names there.
+    def kept_pictures(self, kind: Kind, task_id: str, names: Iterable[str]) -> tuple[bytes, ...]:
+        """Fetch the pictures of a task that Forge kept in its output folder, by their names there.
 
         Raises ForgeError: ForgeUnreachable when Forge is away, another one when it does not
         hand out all of them as whole PNG files.

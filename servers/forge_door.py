@@ -43,10 +43,12 @@ class PageDoor:
         max_bytes: int,
         body: bytes | None = None,
         open_line: Callable[[], Line] | None = None,
+        on_bytes: Callable[[bytes], object] = lambda _: None,
     ) -> Reply:
         """Send a request and return the answer, whatever its status but 401.
 
         `open_line` is for who needs a connection of its own kind; it may be called twice.
+        `on_bytes` is shown the answer as it comes.
         Raises ForgeUnauthorized when a login is missing or refused, and what a line raises.
         """
         for is_second_try in (False, True):
@@ -59,6 +61,7 @@ class PageDoor:
                 max_bytes=max_bytes,
                 body=body,
                 headers={"Cookie": cookie} if cookie else None,
+                on_bytes=on_bytes,
             )
             if reply.status != 401:
                 return reply

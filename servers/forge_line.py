@@ -100,10 +100,12 @@ class Line:
         body: bytes | None = None,
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
+        on_bytes: Callable[[bytes], object] = lambda _: None,
     ) -> Reply:
         """Send one request and read its whole answer, whatever its status.
 
-        A body is JSON, unless `headers` say otherwise.
+        A body is JSON, unless `headers` say otherwise. `on_bytes` is shown the answer's pieces
+        as they come.
 
         Raises ForgeUnreachable before anything was sent, ForgeConnectionLost after that, and
         ForgeBadReply for an answer that is too large or compressed.
@@ -126,7 +128,7 @@ class Line:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = self._read(response, max_bytes)
+                content = self._read(response, max_bytes, on_bytes)
                 cookies = tuple((cookie.name, cookie.value or "") for cookie in response.cookies)
         except requests.RequestException as error:
             raise ForgeConnectionLost(
@@ -166,13 +168,16 @@ class Line:
             raise ForgeUnreachable(f"The request to {self.address} was withdrawn.")
         self._before_sending()
 
-    def _read(self, response: requests.Response, max_bytes: int) -> bytes:
+    def _read(
+        self, response: requests.Response, max_bytes: int, on_bytes: Callable[[bytes], object]
+    ) -> bytes:
         encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise ForgeBadReply(f"{self.address} answered compressed, which was not asked for.")
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):
             content += chunk
+            on_bytes(chunk)
             if len(content) > max_bytes:
                 raise ForgeBadReply(f"{self.address} answered with more than {max_bytes} bytes.")
         return bytes(content)

@@ -88,6 +88,13 @@ def _failure(
     error_class, reason = one_line(said.get("error") or ""), one_line(said.get("message") or "")
     if not error_class and detail:
         return ForgeRejected(f"{address} refused the parameters: {detail}")
+    return failure_in_a_run(address, error_class, reason, settings)
+
+
+def failure_in_a_run(
+    address: str, error_class: str, reason: str, settings: Collection[str] = ()
+) -> ForgeError:
+    """Tell from the error a run ended in what went wrong; it overrode `settings`."""
     if error_class == "KeyError" and (setting := reason.strip("'\"")) in settings:
         return ForgeUnknownSetting(address, setting)
     if reason.startswith(_REFUSALS_IN_A_RUN):

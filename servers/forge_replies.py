@@ -142,6 +142,11 @@ def read_names(reply: Reply, key: str) -> tuple[str, ...]:
     return tuple(_text(item, key) for item in _listing(reply))
 
 
+def read_app_id(reply: Reply) -> str:
+    """Read the number a Forge drew for its page when it started."""
+    return str(_object(reply).get("app_id", ""))
+
+
 def read_options(reply: Reply) -> dict[str, Any]:
     return _object(reply)
 

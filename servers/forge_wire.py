@@ -87,6 +87,7 @@ class Wire:
         *,
         deadline: float | None = None,
         open_line: Callable[[], Line] | None = None,
+        on_bytes: Callable[[bytes], object] = lambda _: None,
     ) -> Reply:
         """Exchange a question and its answer on a route of the page, logged in if need be."""
         return self._door.exchange(
@@ -96,6 +97,7 @@ class Wire:
             deadline=deadline or self.timing.answer,
             max_bytes=QUESTION_BYTES,
             open_line=open_line,
+            on_bytes=on_bytes,
         )
 
     def picture(self, path: str, max_bytes: int) -> bytes:

@@ -107,6 +107,7 @@ def stand_in() -> Iterator[StandIn]:
         "/internal/progress": lambda handler: answer_json(forge.task)(handler),
         "/sdapi/v1/txt2img": forge.draw,
         "/sdapi/v1/interrupt": forge.interrupt,
+        "/sdapi/v1/sd-models": answer_json([]),
         "/sdapi/v1/sd-modules": answer_json([]),
     }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
