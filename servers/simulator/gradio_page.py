@@ -89,7 +89,9 @@ class Page:
             for number in range(shift)
         ]
         self.inputs = (known[0], *known[1:3], *added, *known[3:])
-        self.outputs = tuple(Component(*row, None) for row in recorded["outputs"])
+        self.outputs = tuple(
+            Component(number, kind, elem_id, None) for number, kind, elem_id in recorded["outputs"]
+        )
         self._checkpoint = Component(CHECKPOINT, "dropdown", None, "Checkpoint")
         self._modules = Component(MODULES, "dropdown", None, "VAE / Text Encoder", [])
         self.functions = {it.id: it for it in self._functions(recorded["stops"])}
