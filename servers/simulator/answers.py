@@ -22,7 +22,10 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 
 def refused(error: RefusalError) -> Response:
-    return json_answer({"detail": error.detail}, error.status)
+    answer = json_answer({"detail": error.detail}, error.status)
+    if error.challenge:
+        answer.headers["WWW-Authenticate"] = error.challenge
+    return answer
 
 
 def failed(error: RunError) -> Response:

@@ -11,9 +11,9 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from servers.simulator.answers import failed, json_answer, refused
-from servers.simulator.api import AnyPath
 from servers.simulator.control import PREFIX
 from servers.simulator.errors import RefusalError, RunError
+from servers.simulator.switchboard import AnyPath
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

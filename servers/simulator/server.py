@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import string
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +21,13 @@ from servers.simulator.control import Control
 from servers.simulator.engine import Engine, Order
 from servers.simulator.errors import AbortedError, SimulatorError
 from servers.simulator.files import Outputs
+from servers.simulator.gradio_calls import PageCalls, offered
+from servers.simulator.gradio_page import Page
+from servers.simulator.gradio_routes import PageRoutes
 from servers.simulator.journal import Journal
+from servers.simulator.login import Login
 from servers.simulator.options import Options
+from servers.simulator.switchboard import Launch, Switchboard
 from servers.simulator.wire import Listener
 
 if TYPE_CHECKING:
@@ -41,7 +47,16 @@ class ForgeSimulator:
 
     `seconds` is the time of one batch, whatever its number of steps; `load_seconds` that
     of loading a checkpoint. `windows` lists names with backslashes, and finds them only so.
-    `nowebui` and `page_login` stand for a Forge started with --nowebui or --gradio-auth.
+    `modules` are paths of VAEs and text encoders below Forge's folder.
+
+    Ways to start a Forge: without --api (`api`), with --nowebui (`nowebui`), without --port
+    (`port_flag`), with --api-auth (`api_auth`) and --gradio-auth (`gradio_auth`), both as
+    "user:password"; `page_login` is --gradio-auth with a password nobody knows. For
+    `startup_seconds` after its port is open its own routes are missing.
+
+    `page_shift` moves the numbers and places of the page's functions and inputs, as another
+    version would; `page_without` names elem_ids it lacks; `page_heartbeat` is in seconds.
+
     `on_die` is what the fault `die` does; in a test it is a sudden stop.
     """
 
@@ -55,6 +70,15 @@ class ForgeSimulator:
         windows: bool = False,
         nowebui: bool = False,
         page_login: bool = False,
+        api: bool = True,
+        api_auth: str | None = None,
+        gradio_auth: str | None = None,
+        port_flag: bool = True,
+        startup_seconds: float = 0.0,
+        modules: Sequence[str] = (),
+        page_shift: int = 0,
+        page_without: Sequence[str] = (),
+        page_heartbeat: float = 15.0,
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
@@ -64,7 +88,14 @@ class ForgeSimulator:
             raise ValueError("A Forge needs at least one model.")
         self._models, self._loras = _files(models), _files(loras)
         self._windows = windows
-        self._nowebui, self._page_login = nowebui, page_login
+        self._launch = Launch(api, nowebui, startup_seconds)
+        self._api_auth, self._gradio_auth = api_auth, gradio_auth
+        if page_login and gradio_auth is None:
+            self._gradio_auth = f"somebody:{secrets.token_hex(16)}"
+        self._port_flag = port_flag
+        self._modules = modules
+        self._page_shift, self._page_without = page_shift, page_without
+        self._page_heartbeat = page_heartbeat
         self._seconds, self._load_seconds = seconds, load_seconds
         self._log = log
         self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
@@ -94,6 +125,7 @@ class ForgeSimulator:
             catalogue,
             Options(lists["options"], config),
             lists,
+            modules=self._modules,
             seconds=self._seconds,
             load_seconds=self._load_seconds,
             journal=self._journal,
@@ -101,26 +133,29 @@ class ForgeSimulator:
             outputs=disk.outputs if disk is not None else Outputs(catalogue.root),
             die=self._on_die,
         )
-        api = ForgeApi(
-            self.engine,
-            port=lambda: self._listener.port,
-            nowebui=self._nowebui,
-            page_login=self._page_login,
+        api = ForgeApi(self.engine, port=lambda: self._listener.port if self._port_flag else None)
+        page = Page(
+            shift=self._page_shift, without=self._page_without, choices=offered(self.engine)
         )
-        self._application = Application([*api.rules(), *Control(self).rules()])
+        self._page = PageRoutes(page, PageCalls(page, self.engine), heartbeat=self._page_heartbeat)
+        login = Login(api=self._api_auth, page=self._gradio_auth)
+        self._switchboard = Switchboard(self._launch, login)
+        rules = self._switchboard.rules({**api.routes(), **self._page.routes()})
+        self._application = Application([*rules, *Control(self).rules()])
 
     # --- life ------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to listen. Raises OSError if the port is taken."""
         self._listener.open()
+        self._switchboard.opened()
         self._running = True
 
     def stop(self) -> None:
         """Stop at once, as a killed Forge: connections close without an answer."""
         self._running = False
         self._listener.close()
-        self.engine.gate.abort()
+        self._abort()
 
     def restart(self) -> None:
         """Die and come back on the same port, with what is on the disk. The journal goes on."""
@@ -191,9 +226,14 @@ class ForgeSimulator:
 
     def reset(self) -> None:
         """As just started: no jobs, no faults, nothing loaded, an empty journal."""
-        self.engine.gate.abort()
+        self._abort()
         self._journal = Journal(self._log)
         self._build()
+
+    def _abort(self) -> None:
+        """Throw out whoever waits, works or listens."""
+        self.engine.gate.abort()
+        self._page.queue.stop()
 
     def _refuse(self, seconds: float) -> None:
         """Listen to nobody for a while. Answers under way still go out."""
