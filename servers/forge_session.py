@@ -180,7 +180,7 @@ class ForgeSession:
             threads.shutdown(wait=False, cancel_futures=True)
         if output is None:
             return Generation((), {}, (), (), "", "", interrupted=True)
-        half_drawn = page.saves_pictures and output.is_half_drawn
+        half_drawn = self._stopped_early(page, output, expected_images)
         return replace(
             self._fetched(output, expected_images, watch.stop_wanted or half_drawn),
             interrupted=watch.stop_wanted,
@@ -198,9 +198,9 @@ class ForgeSession:
         output = read_output(
             self.address, read_stream(self._listen(session_hash, self.timing.answer), event_id)
         )
-        if page.saves_pictures and output.is_half_drawn:
+        if self._stopped_early(page, output, len(wanted := tuple(names))):
             raise ForgeBadReply(f"{self.address} was interrupted at this task.")
-        return self._fetched(output, len(tuple(names)), may_be_partial=False).images
+        return self._fetched(output, len(wanted), may_be_partial=False).images
 
     # --- the page --------------------------------------------------------------------
 
@@ -241,6 +241,11 @@ class ForgeSession:
     def _listen(self, session_hash: str, deadline: float, **options: Any) -> Any:
         path = f"/queue/data?session_hash={session_hash}"
         return self._wire.ask_page("GET", path, deadline=deadline, **options)
+
+    def _stopped_early(self, page: Page, output: Output, expected_images: int) -> bool:
+        """Whether somebody interrupted the drawing: pictures are missing, or were not saved."""
+        half_drawn = page.saves_pictures and output.is_half_drawn
+        return half_drawn or len(output.paths) < expected_images
 
     def _fetched(self, output: Output, expected_images: int, may_be_partial: bool) -> Generation:
         paths = ours_among(
