@@ -13,7 +13,17 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from jobs import collection, disk, images, lifecycle, payload, preparation, settlement, slots
+from jobs import (
+    collection,
+    disk,
+    images,
+    lifecycle,
+    payload,
+    preparation,
+    previews,
+    settlement,
+    slots,
+)
 from jobs.errors import JobError
 from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
@@ -118,7 +128,7 @@ def _draw(
     The slot is given back the moment Forge has answered: the next job need not wait until
     the pictures are unpacked and saved.
     """
-    beat = _Beat(pulse)
+    beat = _Beat(job, pulse)
     try:
         generation = client.generate(
             cast(Kind, job.kind),
@@ -141,7 +151,8 @@ def _draw(
 class _Beat:
     """Shows at every poll that the lease is alive; says whether the generation is to stop."""
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, job: Job, pulse: Pulse) -> None:
+        self._job_id = job.id
         self._pulse = pulse
         self._begun = False
 
@@ -152,6 +163,8 @@ class _Beat:
 
     def __call__(self, progress: Progress | None) -> bool:
         reach(Failpoint.BEAT)
+        if progress is not None and progress.preview is not None:
+            previews.keep(self._job_id, progress.preview)
         state = self._pulse.beat(
             phase=self._phase(progress),
             progress=progress.fraction if progress else None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 
 import pytest
+from PIL import Image
 
 from servers.simulator.server import ForgeSimulator
 from tests.flows.stack import eventually, is_idle
@@ -80,13 +82,25 @@ def test_a_batch_of_four_is_drawn_with_the_checkpoint_asked_for(stack, started):
             assert path.endswith(f"{drawn}.safetensors")
 
 
-def test_progress_is_shown(stack, started):
+def test_progress_and_a_preview_are_shown_while_it_is_drawn(stack, started):
     with started(seconds=2) as (_forge, alias):
         job_id = stack.generate(alias)
 
-        eventually(
-            lambda: 0 < stack.job(job_id)["progress_percentage"] < 100, what="progress in between"
+        job = eventually(
+            lambda: (seen := stack.job(job_id))["preview_url"] and seen, what="a preview's address"
         )
+        assert 0 < job["progress_percentage"] < 100
+        address = f"{stack.url}{job['preview_url']}"
+        picture = eventually(
+            lambda: (answer := stack.api.get(address, timeout=10)).status_code == 200 and answer,
+            what="a preview",
+        )
+        assert picture.headers["Content-Type"] == "image/png"
+        assert Image.open(io.BytesIO(picture.content)).format == "PNG"
+
+        stack.wait_for(job_id, "completed")
+        assert stack.api.get(address, timeout=10).status_code == 404
+        assert stack.job(job_id)["preview_url"] is None
 
 
 def test_a_cancelled_waiting_job_is_never_drawn(stack, started):
