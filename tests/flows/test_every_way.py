@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from servers.simulator.server import ForgeSimulator
 from tests.flows.stack import eventually, is_idle
 
-WAYS = {
+WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "api": ({}, {}),
     "api, --api-auth": (
         {"api_auth": "api:secret"},
