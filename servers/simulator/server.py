@@ -205,7 +205,6 @@ class ForgeSimulator:
         letters = string.ascii_lowercase + string.digits
         task_id = f"task({''.join(random.choices(letters, k=15))})"
         wanted = {"prompt": "somebody else's picture", "steps": steps, "width": 64, "height": 64}
-        wanted["save_images"] = True
         request = parameters.read(json.dumps(wanted).encode(), parameters.TXT2IMG)
         order = Order("txt2img", request, task_id, task_id, from_page=True, seconds=seconds)
 

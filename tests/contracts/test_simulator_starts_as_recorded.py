@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from servers.simulator import ForgeSimulator, ModelFile
+from servers.simulator import ForgeSimulator, ModelFile, parameters
+from servers.simulator.engine import Order
 from tests.contracts import recordings
 from tests.contracts.recordings import differences, exchanges
 
@@ -70,8 +72,9 @@ def route_differences(exchange: dict[str, Any], answer: requests.Response) -> li
 
 def draw_one(forge: ForgeSimulator) -> None:
     """Leave a picture of an earlier start on the disk."""
-    forge.foreign(steps=1)
-    assert not recordings.eventually(lambda: [] if forge.engine.outputs.paths else ["none"])
+    wanted = {"prompt": "a cat", "width": 64, "height": 64, "seed": 888, "save_images": True}
+    request = parameters.read(json.dumps(wanted).encode(), parameters.TXT2IMG)
+    forge.engine.generate(Order("txt2img", request, "t-before", "scripts_txt2img"), list)
     forge.restart()
 
 
