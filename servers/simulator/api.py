@@ -211,7 +211,7 @@ class ForgeApi:
         port = self._port()
         flags = {**self._lists["cmd_flags"], "port": port}
         if port is None:
-            return json_answer(flags)
+            return json_answer({key: flags[key] for key in flags if key not in _FLAGS_NOT_SHOWN})
         message = (
             "1 validation errors:\n  {'type': 'string_type', 'loc': ('response', 'port'), "
             f"'msg': 'Input should be a valid string', 'input': {port}, "
@@ -269,6 +269,8 @@ def _order(kind: str, body: dict[str, Any], request: Request) -> Order:
     return Order(kind, body, task_id, f"scripts_{kind}", cut_connection=cut)
 
 
+_FLAGS_NOT_SHOWN = {"disable_extension_access", "webui_is_non_local"}
+"""Worked out by Forge itself, so they are in no answer that passes its check."""
 _STARTUP_PROFILE = {"total": 12.9, "records": {"launcher": 0.3, "import torch": 4.8}}
 _MEMORY = {
     "ram": {"free": 18379182080.0, "used": 6897319936, "total": 25276502016.0},
