@@ -181,10 +181,9 @@ class ForgeSession:
         if output is None:
             return Generation((), {}, (), (), "", "", interrupted=True)
         half_drawn = self._stopped_early(page, output, expected_images)
-        return replace(
-            self._fetched(output, expected_images, watch.stop_wanted or half_drawn),
-            interrupted=watch.stop_wanted,
-            foreign_interrupt=half_drawn and not watch.stop_wanted,
+        watch.foreign_interrupt = half_drawn and not watch.stop_wanted
+        return watch.mark(
+            self._fetched(output, expected_images, may_be_partial=watch.stop_wanted or half_drawn)
         )
 
     def kept_pictures(self, kind: Kind, task_id: str, names: Iterable[str]) -> tuple[bytes, ...]:
