@@ -132,7 +132,7 @@ def test_a_cancelled_running_job_is_interrupted_and_the_next_one_goes_on(stack, 
 
 def test_while_somebody_else_draws_only_ours_is_stopped(stack, started):
     with started(seconds=2) as (forge, alias):
-        forge.foreign(seconds=1)
+        forge.foreign(seconds=3)
         ours = stack.generate(alias)
         eventually(lambda: stack.job(ours)["phase"] == "queued_on_forge", what="queueing on Forge")
 
