@@ -1,4 +1,4 @@
-"""When the chores are due. The dispatcher decides; the chores queue does them."""
+"""When the chores are due. The dispatcher decides; the chores worker does them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from jobs import retention, sweep, thumbnails
-from jobs.post import Post
+from jobs.post import CHORES, SCANS, Post
+from models_catalog import hashing, scans
 
 
 @dataclass(frozen=True)
 class Chore:
-    """A task of the chores queue, the seconds between two, and whether there is work."""
+    """A task of a queue, the seconds between two, and whether there is work."""
 
     task: str
     every: float
     is_needed: Callable[[], bool] = lambda: True
+    queue: str = CHORES
 
 
 class Timetable:
@@ -32,6 +34,8 @@ class Timetable:
             Chore("jobs.apply_retention", settings.RETENTION_EVERY, retention.is_set),
             Chore("jobs.tally", settings.TALLY_EVERY),
             Chore("jobs.sweep", settings.SWEEP_EVERY, sweep.is_needed),
+            Chore("models_catalog.scan", settings.SCAN_LOOK_EVERY, scans.are_due, SCANS),
+            Chore("models_catalog.hash", settings.HASH_LOOK_EVERY, hashing.are_due, SCANS),
         )
 
     def send_due(self, post: Post) -> None:
@@ -40,5 +44,5 @@ class Timetable:
         for chore in self._chores:
             if now - self._sent_at.get(chore.task, float("-inf")) < chore.every:
                 continue
-            if chore.is_needed() and post.chore(chore.task, expires=chore.every):
+            if chore.is_needed() and post.chore(chore.task, expires=chore.every, queue=chore.queue):
                 self._sent_at[chore.task] = now

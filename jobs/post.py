@@ -22,6 +22,8 @@ from jobs.models import Job, Slot
 logger = logging.getLogger(__name__)
 
 CHORES = "chores"
+SCANS = "scans"
+"""For chores that may take minutes. Who does them sees to it that they take few threads."""
 
 MOST_CHORES = 200
 """Messages that may wait in that queue: a Redis without a worker must not fill up."""
@@ -93,13 +95,15 @@ class Post:
         """Have a server's health looked at."""
         return self.chore("servers.probe", (server_id,), expires=settings.PROBE_HEALTHY_EVERY)
 
-    def chore(self, task: str, args: Sequence[object] = (), *, expires: float) -> bool:
+    def chore(
+        self, task: str, args: Sequence[object] = (), *, expires: float, queue: str = CHORES
+    ) -> bool:
         """Have a chore done, unless nobody begins it within `expires` seconds.
 
         False if it could not be sent, or so many wait that nobody seems to do them.
         """
-        return self._length(CHORES) < MOST_CHORES and self._publish(
-            task, args, CHORES, None, expires=expires
+        return self._length(queue) < MOST_CHORES and self._publish(
+            task, args, queue, None, expires=expires
         )
 
     def _publish(

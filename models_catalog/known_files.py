@@ -8,7 +8,8 @@ from typing import Any
 
 from models_catalog.errors import ModelNotFound
 from models_catalog.listings import CHECKPOINTS, LISTINGS, LORAS, Listing
-from models_catalog.model_files import ModelFile, ModelType, checkpoint_files, find, lora_files
+from models_catalog.model_files import ModelFile, checkpoint_files, find, lora_files
+from models_catalog.model_types import ModelType
 from servers.models import Server
 
 BOTH: tuple[ModelType, ...] = ("checkpoint", "lora")

@@ -10,14 +10,13 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from models_catalog.errors import ModelAmbiguous
 from models_catalog.listings import Listing
+from models_catalog.model_types import ModelType
 from models_catalog.names import EXTENSIONS
 from servers.forge import Checkpoint, Lora
-
-ModelType = Literal["checkpoint", "lora"]
 
 _LORA_FOLDER = re.compile(r".*?/models/lora/|.*?/lora/", re.IGNORECASE | re.DOTALL)
 

@@ -6,6 +6,7 @@ the start with one sentence; nothing else in the code reads the environment.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,20 @@ def _folder(name: str, default: Path) -> Path:
 DATA_DIR = _folder("STABLEQUEUE_DATA", BASE_DIR / "data")
 OUTPUTS_DIR = _folder("STABLEQUEUE_OUTPUTS", DATA_DIR / "outputs")
 INPUTS_DIR = _folder("STABLEQUEUE_INPUTS", DATA_DIR / "inputs")
+
+
+def _folders(name: str) -> list[Path]:
+    """Read several folders, with commas or colons between."""
+    texts = re.split(rf"[,{os.pathsep}]", _read("str", name, ""))
+    named = [Path(text.strip()).expanduser() for text in texts if text.strip()]
+    for folder in named:
+        if not folder.is_absolute():
+            raise ImproperlyConfigured(f"{name}: {folder} must begin with /. See .env.example.")
+    return list(dict.fromkeys(named))
+
+
+CHECKPOINT_DIRS = _folders("STABLEQUEUE_CHECKPOINT_DIRS")
+LORA_DIRS = _folders("STABLEQUEUE_LORA_DIRS")
 
 SECRETS_DIR = _read("str", "STABLEQUEUE_SECRETS", "")
 """Where the engines' and Flower's passwords lie, each in a file; empty where there are none."""
@@ -368,6 +383,14 @@ EVENTS_KEPT = 30 * 24 * 3600.0 * TIME_SCALE
 RETENTION_EVERY = 60.0 * TIME_SCALE
 RETENTION_SPARES = 600.0 * TIME_SCALE
 """Seconds for which a picture is safe from the bound on size, so that it can be fetched."""
+SCAN_LOOK_EVERY = 2.0 * TIME_SCALE
+SCAN_EVERY = 6 * 3600.0 * TIME_SCALE
+"""Seconds after which the model folders are looked through again, if nobody asks before."""
+SCAN_DEAD_AFTER = max(60.0 * TIME_SCALE, 5.0)
+"""Seconds without a word after which a scan is begun anew by another process."""
+HASH_LOOK_EVERY = 5.0 * TIME_SCALE
+HASH_TURN = 60.0
+"""Seconds after which hashing begins no other file, and waits to be sent for again."""
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""

@@ -58,7 +58,7 @@ def table(address: Address) -> tuple[Process, ...]:
     celery = (python, "-m", "celery", "-A", "stablequeue_project", "--quiet", "worker")
     pool = ("--pool", "threads", "--loglevel", "INFO", "--without-mingle", "--without-gossip")
     worker = ("--servers", "--concurrency", "64", "--hostname", "worker@%h")
-    chores = ("--queues", "chores", "--concurrency", "8", "--hostname", "chores@%h")
+    chores = ("--queues", "chores,scans", "--concurrency", "8", "--hostname", "chores@%h")
     migrate = (python, "-m", "stablequeue_project.stack.migrate")
     return (
         Process("migrate", migrate, order=30, is_gate=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,19 @@ def hang(forge: StandIn, path: str) -> None:
         forge.drawn.wait(30)
 
     forge.routes[path] = wait_for_the_end
+
+
+@pytest.fixture
+def checkpoints(settings: Any, tmp_path: Path) -> Path:
+    """The folder of the checkpoints; that of the LoRAs lies beside it."""
+    folder = tmp_path / "models" / "Stable-diffusion"
+    loras = tmp_path / "models" / "Lora"
+    for path in (folder, loras):
+        path.mkdir(parents=True)
+    settings.CHECKPOINT_DIRS, settings.LORA_DIRS = [folder], [loras]
+    return folder
+
+
+@pytest.fixture
+def loras(checkpoints: Path) -> Path:
+    return checkpoints.parent / "Lora"

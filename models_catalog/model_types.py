@@ -1,0 +1,7 @@
+"""The types of model files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ModelType = Literal["checkpoint", "lora"]
