@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.http import FileResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.status import HTTP_202_ACCEPTED
 from rest_framework.views import APIView
 
+from models_catalog import scans
 from models_catalog.errors import NotAvailableYet, PreviewNotFound
+from models_catalog.file_serializers import scan_on_the_wire
 from models_catalog.known_files import BOTH, known_file, known_files
 from models_catalog.listings import CHECKPOINTS, LISTINGS, LORAS, SAMPLERS
+from models_catalog.preview_files import Preview, open_preview
 from models_catalog.serializers import (
     DownloadInput,
     ImageInfoInput,
@@ -27,9 +34,13 @@ from models_catalog.serializers import (
     samplers_on_the_wire,
     verification_on_the_wire,
 )
+from models_catalog.stored_files import find_stored
 from models_catalog.verification import verify
 from servers.fleet import find_server
 from servers.models import Server
+
+PREVIEW_FRESH = 300
+"""Seconds for which a browser shows a preview again without asking."""
 
 
 class CheckpointsView(APIView):
@@ -84,13 +95,14 @@ class ModelsCacheView(APIView):
 
 
 class ModelsView(APIView):
-    """GET /models: all checkpoints and LoRAs."""
+    """GET /models: all checkpoints and LoRAs, in our folders and on servers."""
 
     access: ClassVar[str] = "application"
 
     def get(self, request: Request) -> Response:
         query = _valid(ModelsQuery, request.query_params)
-        known = known_files(*([query["type"]] if query.get("type") else BOTH))
+        types = [query["type"]] if query.get("type") else BOTH
+        known = known_files(*types, duplicates_only=query["duplicates"])
         return Response(models_on_the_wire(known, query.get("baseModel", "")))
 
 
@@ -109,9 +121,36 @@ class ModelPreviewView(APIView):
 
     access: ClassVar[str] = "media"
 
-    def get(self, request: Request, model_id: str) -> Response:
+    def get(self, request: Request, model_id: str) -> HttpResponseBase:
         query = _valid(PreviewQuery, request.query_params)
-        raise PreviewNotFound(known_file(model_id, query["type"]).filename, query["index"])
+        stored = find_stored(model_id, query["type"])
+        if stored is None:
+            raise PreviewNotFound(known_file(model_id, query["type"]).filename, query["index"])
+        found = open_preview(stored, query["index"])
+        if found is None:
+            raise PreviewNotFound(stored.filename, query["index"])
+        return _picture(request, found)
+
+
+class ScanView(APIView):
+    """GET and POST /models/scan: how far the scan of the folders is; have them scanned."""
+
+    access: ClassVar[str] = "application"
+
+    def get(self, request: Request) -> Response:
+        return Response(scan_on_the_wire(scans.latest()))
+
+    def post(self, request: Request) -> Response:
+        return Response(scan_on_the_wire(scans.want()), status=HTTP_202_ACCEPTED)
+
+
+class ScanStopView(APIView):
+    """POST /models/scan/stop."""
+
+    access: ClassVar[str] = "application"
+
+    def post(self, request: Request) -> Response:
+        return Response(scan_on_the_wire(scans.stop()))
 
 
 class RefreshMetadataView(APIView):
@@ -155,6 +194,19 @@ def _servers_asked_for(request: Request) -> list[Server]:
     """Return the server the query names, or all. Raises ServerNotFound."""
     alias = _valid(ListingQuery, request.query_params).get("server_alias")
     return [find_server(alias)] if alias else list(Server.objects.active())
+
+
+def _picture(request: Request, found: Preview) -> HttpResponseBase:
+    """Serve a preview, or say that the one at hand is still the same."""
+    response: HttpResponseBase | None = get_conditional_response(request, found.etag)
+    if response is not None:
+        found.content.close()
+    else:
+        response = FileResponse(found.content, content_type=found.content_type)
+    response["ETag"] = found.etag
+    response["Cache-Control"] = f"private, max-age={PREVIEW_FRESH}"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _valid(serializer_class: type[Any], data: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 CatalogError
 ├─ ServerUnavailable  the server that was asked for does not tell what it has
-├─ ModelNotFound      no server that answered lists such a file
+├─ ModelNotFound      no folder has such a file, and no server that answered lists it
 ├─ ModelAmbiguous     several files have that name
 ├─ PreviewNotFound    the file has no such preview picture
 └─ NotAvailableYet    this version cannot do it, whoever asks
@@ -35,7 +35,9 @@ class ModelNotFound(CatalogError):
     code = "MODEL_NOT_FOUND"
 
     def __init__(self, wanted: str, kind: str, silent: Sequence[str] = ()) -> None:
-        sentence = f"No server that answers has a {kind} '{wanted[:_MAX_SHOWN]}'."
+        sentence = (
+            f"Neither our folders nor a server that answers has a {kind} '{wanted[:_MAX_SHOWN]}'."
+        )
         if silent:
             sentence += f" No answer came from {_enumerated(silent)}."
         super().__init__(sentence)

@@ -14,7 +14,8 @@ from models_catalog.civitai_addresses import (
     image_id,
     model_address,
 )
-from models_catalog.known_files import BOTH, KnownFiles
+from models_catalog.file_serializers import stored_file_in_full, stored_rows
+from models_catalog.known_files import BOTH, KnownFile, KnownFiles
 from models_catalog.listings import Listing
 from models_catalog.model_files import ModelFile, checkpoint_files, gathered
 from models_catalog.verification import Verification
@@ -41,6 +42,7 @@ class ModelsQuery(serializers.Serializer[Any]):
 
     type = serializers.ChoiceField(choices=BOTH, required=False, allow_blank=True)
     baseModel = serializers.CharField(max_length=100, required=False, allow_blank=True)  # noqa: N815
+    duplicates = serializers.BooleanField(default=False)
 
 
 class ModelQuery(serializers.Serializer[Any]):
@@ -159,23 +161,25 @@ def samplers_on_the_wire(listings: Sequence[Listing[str]]) -> dict[str, Any]:
 
 
 def models_on_the_wire(known: KnownFiles, base_model: str = "") -> dict[str, Any]:
-    """All model files, or those of one base model."""
-    rows = [_model_row(file) for file in known.files]
-    if base_model:
-        rows = [row for row in rows if row["baseModel"] == base_model]
+    """All model files, or those of one base model. Of those on servers alone none is known."""
+    rows = stored_rows(known.stored, known.on, base_model)
+    if not base_model:
+        rows += [_model_row(file) for file in known.files]
     return _listed("models", rows, known.listings)
 
 
-def model_info_on_the_wire(file: ModelFile[Any]) -> dict[str, Any]:
+def model_info_on_the_wire(file: KnownFile) -> dict[str, Any]:
     """One model file in full. What only the file or Civitai could tell is null."""
-    row = _model_row(file)
+    if file.stored is not None:
+        return {"success": True, "model": stored_file_in_full(file.stored, file.on)}
     details: dict[str, Any] = {
         **dict.fromkeys(("model_version_id", "civitai_name", "downloads", "favorited", "rating")),
-        "preview_images": [],
-        "trigger_words": [],
-        "metadata_source": None,
+        **dict.fromkeys(("metadata_source", "version_name", "notes", "trouble")),
+        **{name: [] for name in ("preview_images", "trigger_words", "duplicates")},
     }
-    return {"success": True, "model": {**row, **details}}
+    row = _model_row(file.listed) if file.listed else {}
+    hashes = {"SHA256": row["sha256"], "AutoV1": None, "AutoV2": row["hash"], "AutoV3": None}
+    return {"success": True, "model": {**row, **details, "hashes": hashes}}
 
 
 def models_cache_on_the_wire(listings: Sequence[Listing[Checkpoint]]) -> dict[str, Any]:
@@ -221,6 +225,8 @@ def _model_row(file: ModelFile[Any]) -> dict[str, Any]:
         "size": None,
         "type": file.type,
         "baseModel": None,
+        "base_model_source": None,
+        "condition": None,
         "preview_url": None,
         "has_preview": False,
         "civitai_url": None,

@@ -22,6 +22,8 @@ MAX_WORDS = 200
 MAX_WORD = 500
 MAX_ID = 2**53 - 1
 
+CIVITAI = "civitai_api"
+"""The source of what stands there as Civitai's API has told it."""
 NOT_AT_CIVITAI = "Model not found"
 """What some tools write for an id when Civitai did not know the file."""
 
@@ -195,10 +197,10 @@ def _description(content: bytes) -> Facts:
 
 
 FORMS: tuple[tuple[str, Callable[[bytes], Facts], str], ...] = (
-    (".civitai.info", _civitai_info, "civitai_info"),
+    (".civitai.info", _civitai_info, CIVITAI),
     (".metadata.json", _lora_manager, "lora_manager"),
     (".json", _user_metadata, "json"),
-    (".api_info.json", _api_info, "api_info"),
+    (".api_info.json", _api_info, CIVITAI),
     (".civitai.json", _civitai_json, "civitai_json"),
     (".cm-info.json", _stability_matrix, "cm_info"),
     (".swarm.json", _swarm, "swarm"),

@@ -12,6 +12,8 @@ urlpatterns = [
     path("loras", api.LorasView.as_view()),
     path("samplers", api.SamplersView.as_view()),
     path("models", api.ModelsView.as_view()),
+    path("models/scan", api.ScanView.as_view()),
+    path("models/scan/stop", api.ScanStopView.as_view()),
     path("models/<path:model_id>/info", api.ModelInfoView.as_view()),
     path("models/<path:model_id>/preview", api.ModelPreviewView.as_view()),
     path("models/<path:model_id>/refresh-metadata", api.RefreshMetadataView.as_view()),

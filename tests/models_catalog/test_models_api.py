@@ -15,7 +15,7 @@ V8 = "Pony/cyberrealisticPony_v8.safetensors"
 MODEL_FIELDS = {
     *("filename", "relativePath", "created", "modified", "size", "type", "baseModel"),
     *("preview_url", "civitai_url", "civitai_id", "description", "tags"),
-    *("id", "servers", "has_preview", "hash", "sha256"),
+    *("id", "servers", "has_preview", "hash", "sha256", "condition", "base_model_source"),
 }
 INFO_FIELDS = {
     *("filename", "relativePath", "created", "modified", "size", "type", "baseModel"),

@@ -179,7 +179,7 @@ def test_of_several_sidecars_each_tells_what_the_better_ones_do_not():
 
     assert (facts.notes, facts.description) == ("mine", "my words")
     assert facts.base_model == BaseModel("Illustrious", "civitai")
-    assert facts.source == "civitai_info"
+    assert facts.source == "civitai_api"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from events.timestamps import UtcMillis
 from models_catalog.known_files import BOTH
+from models_catalog.models import FolderFile, Scan
 from models_catalog.serializers import (
     DownloadInput,
     ImageInfoInput,
@@ -104,6 +105,16 @@ class ModelRow(serializers.Serializer[Any]):
     size = serializers.IntegerField(allow_null=True, help_text="In bytes.")
     type = serializers.ChoiceField(BOTH)
     baseModel = _or_null()  # noqa: N815
+    base_model_source = serializers.CharField(
+        allow_null=True,
+        help_text="What told it: civitai, sidecar, header, tensors, sd_version or name.",
+    )
+    condition = serializers.ChoiceField(
+        FolderFile.Condition.choices,
+        allow_null=True,
+        help_text="How the file itself was found: `read`; `unread` (a format we do not read); "
+        "`unsafe` (a pickle, never opened but to be hashed); or `unreadable`.",
+    )
     preview_url = _or_null()
     has_preview = serializers.BooleanField()
     civitai_url = _or_null()
@@ -121,9 +132,31 @@ class ModelRows(Listed):
     models = ModelRow(many=True)
 
 
+class Hashes(serializers.Serializer[Any]):
+    """What the file's bytes come to, as Civitai names it; null until they were read."""
+
+    SHA256 = _or_null()
+    AutoV1 = _or_null()
+    AutoV2 = _or_null()
+    AutoV3 = _or_null()
+
+
+class Duplicate(serializers.Serializer[Any]):
+    """Another file with the same bytes."""
+
+    id = serializers.IntegerField()
+    type = serializers.ChoiceField(BOTH)
+    path = serializers.CharField()
+
+
 class FullModel(ModelRow):
     """A model file with all that is known of it."""
 
+    hashes = Hashes()
+    duplicates = Duplicate(many=True)
+    trouble = serializers.CharField(allow_null=True, help_text="Why it could not be read.")
+    version_name = _or_null()
+    notes = serializers.CharField(allow_null=True, help_text="The owner's own.")
     model_version_id = serializers.IntegerField(allow_null=True)
     civitai_name = _or_null()
     downloads = serializers.IntegerField(allow_null=True)
@@ -139,6 +172,43 @@ class ModelInfo(serializers.Serializer[Any]):
 
     success = serializers.BooleanField()
     model = FullModel()
+
+
+class ShownScan(serializers.Serializer[Any]):
+    """One look through the folders."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(Scan.State.choices)
+    wanted_at = UtcMillis(allow_null=True)
+    started_at = UtcMillis(allow_null=True)
+    ended_at = UtcMillis(allow_null=True)
+    folder = serializers.CharField(allow_null=True, help_text="Where it is just now.")
+    expected = serializers.IntegerField(help_text="Files that were known when it began.")
+    seen = serializers.IntegerField()
+    added = serializers.IntegerField()
+    changed = serializers.IntegerField()
+    missing = serializers.IntegerField(help_text="Files that are gone since the last one.")
+    left_out = serializers.IntegerField()
+    troubles = serializers.ListField(
+        child=serializers.CharField(), help_text="Why some were left out."
+    )
+
+
+class ScannedFolder(serializers.Serializer[Any]):
+    """A folder of the settings."""
+
+    type = serializers.ChoiceField(BOTH)
+    path = serializers.CharField()
+
+
+class ScanReport(serializers.Serializer[Any]):
+    """The newest scan, and what there is."""
+
+    success = serializers.BooleanField()
+    scan = ShownScan(allow_null=True, help_text="Null before the first one.")
+    files = serializers.IntegerField()
+    waiting_to_be_hashed = serializers.IntegerField()
+    folders = ScannedFolder(many=True)
 
 
 class Refreshed(serializers.Serializer[Any]):
@@ -203,7 +273,7 @@ _FILE_ERRORS = ("MODEL_NOT_FOUND", "MODEL_AMBIGUOUS", "VALIDATION_FAILED")
 
 CATALOGUE = Chapter(
     "Models",
-    "What the servers can draw with.",
+    "What lies in the model folders, and what the servers can draw with.",
     {
         "GET /api/v1/checkpoints": Operation(
             id="list_checkpoints",
@@ -232,10 +302,34 @@ CATALOGUE = Chapter(
         "GET /api/v1/models": Operation(
             id="list_models",
             summary="List model files",
+            description="Those in our folders, with all servers that list them, then those that "
+            "only servers have. `baseModel` is a base model like `SDXL 1.0`, or a family like "
+            "`SDXL`, in any letter case; `duplicates` lists only files whose bytes are there "
+            "twice.",
             query=ModelsQuery,
             answer=ModelRows,
             errors=("VALIDATION_FAILED",),
             example="model-list",
+        ),
+        "GET /api/v1/models/scan": Operation(
+            id="read_scan",
+            summary="See how far the scan of the model folders is",
+            answer=ScanReport,
+        ),
+        "POST /api/v1/models/scan": Operation(
+            id="want_scan",
+            summary="Have the model folders looked through",
+            description="It begins within seconds. If one is under way already, that is the one. "
+            "Files that did not change since the last one are not read again. Hashes are made "
+            "afterwards, at low priority.",
+            answer=ScanReport,
+            status=202,
+        ),
+        "POST /api/v1/models/scan/stop": Operation(
+            id="stop_scan",
+            summary="Stop the scan",
+            description="What it has found so far stays.",
+            answer=ScanReport,
         ),
         "GET /api/v1/models/{model_id}/info": Operation(
             id="read_model",
@@ -251,7 +345,7 @@ CATALOGUE = Chapter(
             summary="Get a preview picture of a model file",
             description=_FILE,
             query=PreviewQuery,
-            media=("image/png", "image/jpeg", "image/webp"),
+            media=("image/png", "image/jpeg", "image/webp", "image/gif"),
             errors=("MODEL_PREVIEW_NOT_FOUND", *_FILE_ERRORS),
         ),
         "POST /api/v1/models/{model_id}/refresh-metadata": Operation(
