@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bench import machine
+from bench.catalogue import catalogue
 from bench.clock import Clock
 from bench.errors import BenchError
 from bench.job_list import job_list
@@ -36,6 +37,7 @@ MEASURES: dict[str, Measure] = {
     "makespan": makespan,
     "submits": submits,
     "list": job_list,
+    "catalogue": catalogue,
 }
 
 

@@ -32,9 +32,13 @@ _BARE = ("bench.bare.wsgi:application", "--config", "python:stablequeue_project.
 class Stack:
     """One running StableQueue, a client of it, and the time that is left for measuring."""
 
-    def __init__(self, folder: DataFolder, api: Api, clock: Clock, children: Children) -> None:
+    def __init__(
+        self, folder: DataFolder, models: Path, api: Api, clock: Clock, children: Children
+    ) -> None:
         self.api = api
         self.clock = clock
+        self.models = models
+        """Its folder of checkpoints; empty at first."""
         self._folder = folder
         self._children = children
 
@@ -135,6 +139,9 @@ def throw_away_stack(clock: Clock) -> Iterator[Stack]:
     children = Children(path)
     try:
         folder = environment.of_its_own(path / "data")
+        models = path / "models"
+        models.mkdir()
+        os.environ["STABLEQUEUE_CHECKPOINT_DIRS"] = str(models)
         address = Address(ports.LOOPBACK, ports.free_port())
         up = (sys.executable, "-m", "stablequeue_project.stack", "up")
         options = ("--port", str(address.port), "--data", str(folder.path))
@@ -147,7 +154,7 @@ def throw_away_stack(clock: Clock) -> Iterator[Stack]:
         api = Api(address.host, address.port)
         with contextlib.closing(api):
             api.sign_in()
-            yield Stack(folder, api, clock, children)
+            yield Stack(folder, models, api, clock, children)
     finally:
         children.stop()
         shutil.rmtree(path, ignore_errors=True)

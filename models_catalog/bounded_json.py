@@ -5,8 +5,11 @@ JsonRefused    no JSON, or more than we are ready to hold
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 # A text that never ends goes to the end: else each quote in it would be tried anew.
@@ -27,15 +30,31 @@ def load(text: bytes, *, most: int) -> Any:
     if len(text) > most and _skeleton(text, most) > most:
         raise JsonRefused("holds too many things")
     try:
-        return json.loads(
-            text.decode("utf-8-sig"),
-            object_pairs_hook=_without_duplicates,
-            parse_constant=_no_number,
-        )
+        with no_collections():
+            return json.loads(
+                text.decode("utf-8-sig"),
+                object_pairs_hook=_without_duplicates,
+                parse_constant=_no_number,
+            )
     except JsonRefused:
         raise
     except (ValueError, RecursionError) as error:
         raise JsonRefused("is no JSON") from error
+
+
+@contextlib.contextmanager
+def no_collections() -> Iterator[None]:
+    """Keep the garbage collector away: of what JSON makes it would find nothing, again and again.
+
+    It does harm no longer than the parsed is held, so let go of that inside.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _skeleton(text: bytes, most: int) -> int:

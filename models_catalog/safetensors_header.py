@@ -24,6 +24,7 @@ MAX_DIMENSIONS = 16
 
 _LENGTH = struct.Struct("<Q")
 _METADATA = "__metadata__"
+_ONLY_NUMBERS = frozenset({int})
 
 
 class HeaderUnreadable(ValueError):
@@ -56,7 +57,8 @@ def read_header(file: BinaryIO, size: int) -> Header:
         raise HeaderUnreadable("it is shorter than its header")
     if text[:1] != b"{":
         raise HeaderUnreadable("its header is no object")
-    return _header(_parsed(text), _LENGTH.size + length, size)
+    with bounded_json.no_collections():
+        return _header(_parsed(text), _LENGTH.size + length, size)
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
@@ -80,11 +82,19 @@ def _header(told: dict[str, Any], length: int, size: int) -> Header:
 
 def _shape(tensor: Any, room: int) -> tuple[int, ...]:
     """Return a tensor's shape. Raises HeaderUnreadable if it does not lie within `room` bytes."""
-    match tensor:
-        case {"dtype": str(), "shape": list(shape), "data_offsets": [int(begin), int(end)]} if (
-            0 <= begin <= end <= room
+    try:
+        shape = tensor["shape"]
+        [begin, end] = tensor["data_offsets"]
+        if (
+            type(tensor["dtype"]) is str
+            and type(shape) is list
+            and type(begin) is type(end) is int
+            and 0 <= begin <= end <= room
             and len(shape) <= MAX_DIMENSIONS
-            and all(isinstance(side, int) and side >= 0 for side in shape)
+            and _ONLY_NUMBERS.issuperset(map(type, shape))
+            and min(shape, default=0) >= 0
         ):
             return tuple(shape)
+    except (KeyError, TypeError, ValueError):
+        pass
     raise HeaderUnreadable("one of its tensors does not lie in the file")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import Count, F, Func, IntegerField
-from django.db.models.functions import Left
+from django.db.models import Count, F, Func, IntegerField, TextField, Value
+from django.db.models.functions import Cast, Left
 
+from events.timestamps import utc_millis
 from models_catalog.errors import ModelAmbiguous
 from models_catalog.model_types import ModelType
 from models_catalog.models import FolderFile
@@ -26,21 +27,34 @@ class StoredFile:
     path: str
     filename: str
     size: int
-    created_at: Any
-    modified_at: Any
+    created: str
+    modified: str
     condition: str
     base_model: str
     base_model_source: str
     civitai_id: int | None
     brief: str
-    tags: list[str]
+    tags_json: str
     sha256: str
     preview_count: int
 
+    @property
+    def tags(self) -> list[str]:
+        tags: list[str] = [] if self.tags_json == "[]" else json.loads(self.tags_json)
+        return tags
+
 
 _COLUMNS = (
-    *("id", "type", "path", "filename", "size", "created_at", "modified_at", "condition"),
-    *("base_model", "base_model_source", "civitai_id", "brief", "tags", "sha256", "preview_count"),
+    *("id", "type", "path", "filename", "size", "created", "modified", "condition"),
+    *(
+        "base_model",
+        "base_model_source",
+        "civitai_id",
+        "brief",
+        "tags_json",
+        "sha256",
+        "preview_count",
+    ),
 )
 
 
@@ -56,9 +70,19 @@ def stored_files(*types: ModelType, duplicates_only: bool = False) -> list[Store
         preview_count=Func(
             F("previews"), function="jsonb_array_length", output_field=IntegerField()
         ),
+        # Postgres writes thousands of moments in a fraction of our time.
+        created=_utc_millis("created_at"),
+        modified=_utc_millis("modified_at"),
+        tags_json=Cast("tags", TextField()),
     )
     listed = rows.order_by("type", "path", "id").values_list(*_COLUMNS)
     return [StoredFile(*row) for row in listed]
+
+
+def _utc_millis(column: str) -> Func:
+    """A moment as `events.timestamps` writes it: connections are in UTC."""
+    form = Value('YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    return Func(F(column), form, function="to_char", output_field=TextField())
 
 
 def as_listed(file: FolderFile) -> StoredFile:
@@ -69,14 +93,14 @@ def as_listed(file: FolderFile) -> StoredFile:
         path=file.path,
         filename=file.filename,
         size=file.size,
-        created_at=file.created_at,
-        modified_at=file.modified_at,
+        created=utc_millis(file.created_at),
+        modified=utc_millis(file.modified_at),
         condition=file.condition,
         base_model=file.base_model,
         base_model_source=file.base_model_source,
         civitai_id=file.civitai_id,
         brief=file.description[: BRIEF + 1],
-        tags=file.tags,
+        tags_json=json.dumps(file.tags),
         sha256=file.sha256,
         preview_count=len(file.previews),
     )
