@@ -10,7 +10,7 @@ from django.conf import settings
 
 from jobs import retention, sweep, thumbnails
 from jobs.post import CHORES, SCANS, Post
-from models_catalog import hashing, scans
+from models_catalog import hashing, preview_thumbnails, scans
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Timetable:
             Chore("jobs.apply_retention", settings.RETENTION_EVERY, retention.is_set),
             Chore("jobs.tally", settings.TALLY_EVERY),
             Chore("jobs.sweep", settings.SWEEP_EVERY, sweep.is_needed),
+            Chore(
+                "models_catalog.make_thumbnails",
+                settings.THUMBNAILS_EVERY,
+                preview_thumbnails.are_due,
+            ),
             Chore("models_catalog.scan", settings.SCAN_LOOK_EVERY, scans.are_due, SCANS),
             Chore("models_catalog.hash", settings.HASH_LOOK_EVERY, hashing.are_due, SCANS),
         )

@@ -7,10 +7,7 @@ be made again at any time.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -22,16 +19,14 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from jobs.models import Image
+from pictures import making
 
 logger = logging.getLogger(__name__)
 
 FOLDER = ".thumbnails"
-SIZES = {"small": 256, "large": 768}
-"""The longest side of each size, in pixels."""
-CONTENT_TYPE = "image/webp"
+SIZES = making.SIZES
+CONTENT_TYPE = making.CONTENT_TYPE
 AT_ONCE = 20
-PATIENCE = 180
-"""Seconds that the child may take for so many."""
 
 _making = threading.Lock()
 
@@ -102,39 +97,12 @@ def _keep(picture: Image, answer: dict[str, Any]) -> None:
 
 def _ask_child(pictures: Sequence[Image]) -> list[dict[str, Any]]:
     """The maker's answers, in order; the last one is about the picture that it died of."""
-    if not pictures:
-        return []
-    orders = [
-        {
-            "source": str(Path(settings.OUTPUTS_DIR) / picture.name),
-            "targets": {str(path_of(picture.name, size)): side for size, side in SIZES.items()},
-        }
-        for picture in pictures
-    ]
-    said, ending = _run_child("".join(json.dumps(order) + "\n" for order in orders))
-    answers: list[dict[str, Any]] = [json.loads(line) for line in said.split("\n")[:-1]]
-    if len(answers) < len(orders):
-        answers.append({"spoiled": f"the program that reads it {ending}"})
-    return answers
-
-
-def _run_child(orders: str) -> tuple[str, str]:
-    """What the maker said, in whole lines, and how it ended."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "jobs.thumbnail_maker"],
-        cwd=Path(__file__).resolve().parent.parent,
-        # None of our secrets, and out of reach of a Ctrl-C that is meant for us.
-        env={},
-        start_new_session=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    return making.make(
+        [
+            making.Order(
+                Path(settings.OUTPUTS_DIR) / picture.name,
+                {path_of(picture.name, size): side for size, side in SIZES.items()},
+            )
+            for picture in pictures
+        ]
     )
-    try:
-        said, _ = child.communicate(orders, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        said, _ = child.communicate()
-        return said, "took too long"
-    return said, f"ended with {child.returncode}"

@@ -18,6 +18,7 @@ from models_catalog.file_serializers import scan_on_the_wire
 from models_catalog.known_files import BOTH, known_file, known_files
 from models_catalog.listings import CHECKPOINTS, LISTINGS, LORAS, SAMPLERS
 from models_catalog.preview_files import Preview, open_preview
+from models_catalog.preview_thumbnails import open_small
 from models_catalog.serializers import (
     DownloadInput,
     ImageInfoInput,
@@ -126,7 +127,9 @@ class ModelPreviewView(APIView):
         stored = find_stored(model_id, query["type"])
         if stored is None:
             raise PreviewNotFound(known_file(model_id, query["type"]).filename, query["index"])
-        found = open_preview(stored, query["index"])
+        found = open_small(stored, query["index"], query.get("size")) or open_preview(
+            stored, query["index"]
+        )
         if found is None:
             raise PreviewNotFound(stored.filename, query["index"])
         return _picture(request, found)

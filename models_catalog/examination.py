@@ -73,6 +73,7 @@ def examine(
         *({"file": beside[end].name} for end in previews.ENDINGS if end in beside),
         *({"embedded": index} for index in range(len(previews.embedded(header)))),
     ]
+    row.thumbnails_due = bool(row.previews)
     return row
 
 

@@ -19,6 +19,10 @@ class FolderFileQuerySet(models.QuerySet["FolderFile"]):
         """Files that the last scan of their folder found."""
         return self.filter(missing_since=None)
 
+    def without_thumbnails(self) -> FolderFileQuerySet:
+        """Files whose previews have changed since small versions of them were made."""
+        return self.present().filter(thumbnails_due=True)
+
     def without_hashes(self) -> FolderFileQuerySet:
         """Files whose bytes nobody has read as a whole yet, and that can be read."""
         return self.present().filter(sha256="", hash_trouble="")
@@ -58,6 +62,8 @@ class FolderFile(models.Model):
     # Tells whether it, or what lies beside it, has to be looked at again.
     beside = models.CharField(max_length=64, blank=True, default="")
     previews = models.JSONField(default=list)
+    # Whether small versions of the first of them are to be made.
+    thumbnails_due = models.BooleanField(default=False)
 
     # What header and sidecars tell.
     base_model = models.CharField(max_length=100, blank=True, default="")
@@ -94,6 +100,7 @@ class FolderFile(models.Model):
             models.Index("sha256", name="folder_file_sha256"),
             models.Index("filename", name="folder_file_filename"),
             models.Index("path", name="folder_file_path"),
+            models.Index("id", name="folder_file_to_shrink", condition=Q(thumbnails_due=True)),
             models.Index(
                 "size",
                 name="folder_file_to_hash",

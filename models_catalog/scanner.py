@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from models_catalog import folders, scans
+from models_catalog import folders, preview_thumbnails, scans
 from models_catalog.examination import Neighbours, examine, stamp_of
 from models_catalog.folders import Folder, FoundFile, Root
 from models_catalog.models import FolderFile, FolderFileQuerySet, Scan
@@ -84,7 +84,9 @@ class _Scanner:
             scans.end(self._scan, self._tally, Scan.State.STOPPED)
             return
         old = Now() - MISSING_KEPT
-        FolderFile.objects.filter(missing_since__lt=old).delete()
+        forgotten = FolderFile.objects.filter(missing_since__lt=old)
+        preview_thumbnails.remove(list(forgotten.values_list("id", flat=True)))
+        forgotten.delete()
         # What could not be hashed before is tried again now.
         FolderFile.objects.exclude(hash_trouble="").update(hash_trouble="")
         scans.end(self._scan, self._tally, Scan.State.FINISHED)

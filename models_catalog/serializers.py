@@ -19,6 +19,7 @@ from models_catalog.known_files import BOTH, KnownFile, KnownFiles
 from models_catalog.listings import Listing
 from models_catalog.model_files import ModelFile, checkpoint_files, gathered
 from models_catalog.verification import Verification
+from pictures import making
 from servers.forge import Checkpoint, Lora
 
 # --- what clients ask --------------------------------------------------------------------
@@ -52,9 +53,10 @@ class ModelQuery(serializers.Serializer[Any]):
 
 
 class PreviewQuery(ModelQuery):
-    """Which of a file's preview pictures."""
+    """Which of a file's preview pictures, and how large; without a size as it is."""
 
     index = serializers.IntegerField(min_value=0, default=0)
+    size = serializers.ChoiceField(choices=list(making.SIZES), required=False)
 
 
 class ImageInfoInput(serializers.Serializer[Any]):

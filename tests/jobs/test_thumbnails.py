@@ -14,6 +14,7 @@ from django.test import Client
 from PIL import Image as Picture
 
 from jobs import images, lifecycle, thumbnails
+from pictures import making
 from tests.factories import make_completed, make_job, make_server, png
 from tests.flows.stack import eventually
 
@@ -59,7 +60,9 @@ def _make():
 
 def _maker():
     children = psutil.Process().children()
-    return next((child for child in children if "jobs.thumbnail_maker" in child.cmdline()), None)
+    return next(
+        (child for child in children if "pictures.thumbnail_maker" in child.cmdline()), None
+    )
 
 
 def bomb(side):
@@ -158,7 +161,7 @@ def test_a_picture_that_kills_its_reader_kills_nothing_else():
 
 
 def test_a_picture_that_takes_for_ever_is_given_up(monkeypatch):
-    monkeypatch.setattr(thumbnails, "PATIENCE", 0.5)
+    monkeypatch.setattr(making, "PATIENCE", 0.5)
     picture = picture_of(make_completed())
 
     make_from_a_pipe(picture, lambda maker, _: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 from urllib.parse import quote
@@ -12,8 +13,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from PIL import Image as Picture
 
-from models_catalog import hashing, scanner, scans
+from models_catalog import hashing, preview_thumbnails, scanner, scans
 from models_catalog.models import FolderFile
 from servers.simulator import ForgeSimulator, ModelFile
 from tests.callers import send_json
@@ -397,3 +399,39 @@ def test_a_long_list_takes_few_questions_to_the_database(checkpoints, scan, call
         assert call("models").json()["count"] == 30
 
     assert len(queries) <= 8, [query["sql"] for query in queries]
+
+
+# --- small versions of previews --------------------------------------------------------------
+
+
+def test_previews_get_small_versions_and_new_ones_when_they_change(
+    checkpoints, scan, settings, tmp_path
+):
+    settings.DATA_DIR = tmp_path / "data"
+    covers = json.dumps([base64.b64encode(png("green", (900, 900))).decode()])
+    put(checkpoints / "a.safetensors", safetensors(metadata={"ssmd_cover_images": covers}))
+    picture = put(checkpoints / "a.png", png("red", (1000, 500)))
+    put(checkpoints / "bad.safetensors")
+    put(checkpoints / "bad.png", png()[:40])
+    scan()
+    assert preview(size="small")[1] == "image/png"
+
+    assert preview_thumbnails.make_due() == 2
+
+    assert not preview_thumbnails.are_due()
+    status, content_type, content = preview(size="small")
+    assert (status, content_type) == (200, "image/webp")
+    assert Picture.open(io.BytesIO(content)).size == (256, 128)
+    assert Picture.open(io.BytesIO(preview(index=1, size="large")[2])).size == (768, 768)
+    assert preview("bad.safetensors", size="small")[:2] == (200, "image/png")
+    put(picture, png("blue", (500, 1000)))
+    scan()
+    preview_thumbnails.make_due()
+    assert Picture.open(io.BytesIO(preview(size="small")[2])).size == (128, 256)
+
+
+def test_an_unknown_size_is_refused(checkpoints, scan):
+    put(checkpoints / "a.safetensors")
+    scan()
+
+    assert preview(size="huge")[0] == 400

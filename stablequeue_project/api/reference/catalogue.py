@@ -343,7 +343,8 @@ CATALOGUE = Chapter(
         "GET /api/v1/models/{model_id}/preview": Operation(
             id="read_preview",
             summary="Get a preview picture of a model file",
-            description=_FILE,
+            description=_FILE + " With `size` it is a small version, or the picture itself as "
+            "long as that is not made.",
             query=PreviewQuery,
             media=("image/png", "image/jpeg", "image/webp", "image/gif"),
             errors=("MODEL_PREVIEW_NOT_FOUND", *_FILE_ERRORS),
