@@ -88,7 +88,7 @@ def submit(
         submitted_by=key,
         source_info=source_info,
     )
-    said = {"status": "pending", "server": server.alias}
+    said = _submission(server, key)
     reach(Failpoint.BEFORE_COMMIT)
     store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
     reach(Failpoint.AFTER_COMMIT)
@@ -129,7 +129,7 @@ def submit_many(
             for job_id, draft in zip(ids, drafts, strict=True)
             for kept in draft.inputs
         )
-        said = {"status": "pending", "server": server.alias, "batch": str(batch.id)}
+        said = {**_submission(server, key), "batch": str(batch.id)}
         log.record([log.Change("job.submitted", "job", str(job_id), said) for job_id in ids])
         _tell("batch", batch.id, "batch.submitted", jobs=len(ids), server=server.alias)
     return batch, ids
@@ -470,6 +470,11 @@ def _new_task_id(job_id: UUID, attempt: int) -> str:
 
 def _columns(draft: Draft) -> dict[str, Any]:
     return {"kind": draft.kind, "parameters": draft.parameters, "seed": draft.seed}
+
+
+def _submission(server: Server, key: ApiKey | None) -> dict[str, Any]:
+    """What the first event of a job says: to what it belongs, for when its row is gone."""
+    return {"status": "pending", "server": server.alias} | ({"key": str(key.pk)} if key else {})
 
 
 def _locked(job_id: UUID) -> Job:

@@ -368,6 +368,12 @@ EVENTS_KEPT = 30 * 24 * 3600.0 * TIME_SCALE
 RETENTION_EVERY = 60.0 * TIME_SCALE
 RETENTION_SPARES = 600.0 * TIME_SCALE
 """Seconds for which a picture is safe from the bound on size, so that it can be fetched."""
+MAX_STREAMS = _read("int", "STABLEQUEUE_MAX_STREAMS", 500, validate=validate.Range(1, 10_000))
+"""Event streams that one web process holds open."""
+STREAM_HEARTBEAT = 15.0 * TIME_SCALE
+STREAM_STALL = 60.0 * TIME_SCALE
+"""Seconds after which a stream is closed whose client takes nothing of what waits for it."""
+STREAM_PROGRESS_EVERY = 0.5 * TIME_SCALE
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""

@@ -40,6 +40,7 @@ CODES: dict[str, Code] = {
     # Our own state
     "DATABASE_UNAVAILABLE": Code(503, "The database is away; nothing was stored. Try again."),
     "STORAGE_UNAVAILABLE": Code(503, "The disk is full or refuses; nothing was stored."),
+    "TOO_MANY_STREAMS": Code(503, "No more event streams are held; see STABLEQUEUE_MAX_STREAMS."),
     "INTERNAL_ERROR": Code(500, "StableQueue failed; its log says how."),
     # API keys
     "API_KEY_NOT_FOUND": Code(404, "There is no API key with this id."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apikeys.errors import ApiKeyError
+from events.errors import EventsError
 from events.idempotency import IdempotencyError
 from jobs.errors import JobError
 from models_catalog.errors import CatalogError
@@ -13,6 +14,7 @@ DOMAIN_ERRORS: tuple[type[Exception], ...] = (
     ApiKeyError,
     CatalogError,
     CheckpointNameError,
+    EventsError,
     IdempotencyError,
     JobError,
     ServerError,
