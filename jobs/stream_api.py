@@ -65,7 +65,7 @@ class EventsView(APIView):
 
     access: ClassVar = "application"
     # Only a GET can be answered without an end.
-    http_method_names: ClassVar = ["get", "options"]
+    http_method_names = ["get", "options"]
 
     def get(self, request: Request) -> HttpResponseBase:
         query = EventsQuery(data=request.query_params)
@@ -80,7 +80,7 @@ class JobEventsView(APIView):
     """GET /queue/jobs/<id>/events: what happens to one job, from its beginning to its end."""
 
     access: ClassVar = "application"
-    http_method_names: ClassVar = ["get", "options"]
+    http_method_names = ["get", "options"]
 
     def get(self, request: Request, job_id: str) -> HttpResponseBase:
         query = PlaceQuery(data=request.query_params)

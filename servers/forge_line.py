@@ -13,7 +13,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -99,8 +99,9 @@ class Line:
         max_bytes: int,
         body: bytes | None = None,
         credentials: Credentials | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send one request and read its whole answer, whatever its status.
+        """Send one request, with these headers too, and read its whole answer.
 
         Raises ForgeUnreachable before anything was sent, ForgeConnectionLost after that, and
         ForgeBadReply for an answer that is too large or compressed.
@@ -117,7 +118,7 @@ class Line:
                 method,
                 self.address + path,
                 data=body,
-                headers=_headers(body),
+                headers={**_headers(body), **(headers or {})},
                 auth=credentials.pair if credentials else None,  # type: ignore[arg-type]  # bytes
                 timeout=(self._connect_timeout, deadline),
                 allow_redirects=False,
@@ -135,7 +136,8 @@ class Line:
             session.close()
         if credentials and response.status_code != 200:
             content = credentials.scrub(content)
-        return Reply(self.address, response.status_code, content)
+        wait = response.headers.get("retry-after", "")
+        return Reply(self.address, response.status_code, content, retry_after=wait)
 
     def cut(self) -> None:
         """Close the connection under a running exchange, and forbid a later one."""

@@ -31,6 +31,8 @@ class Reply:
     address: str
     status: int
     body: bytes
+    retry_after: str = ""
+    """What it says about when to ask again, as it says it."""
 
 
 def require_answer(reply: Reply) -> None:

@@ -38,7 +38,8 @@ class ImpatientWorker(ThreadWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the application."""
         super().load_wsgi()
-        self.wsgi = HandsOver(self.wsgi)
+        # The same object again: the application is loaded once.
+        self.wsgi: Any = HandsOver(self.app.wsgi())
 
     def handle(self, conn: Any) -> Any:
         """Read and answer one request, in a thread."""

@@ -58,6 +58,12 @@ class Stream:
                 return Told(fields[b"event"].decode(), event_id, json.loads(fields[b"data"]))
             self.comments += 1
 
+    def first(self) -> Told:
+        """The first event, which says where the stream begins."""
+        told = self.next()
+        assert told is not None
+        return told
+
     def until(self, kind: str) -> list[Told]:
         """All events up to the next one of this kind."""
         told = []

@@ -56,6 +56,11 @@ CODES: dict[str, Code] = {
     "BATCH_NOT_FOUND": Code(404, "There is no batch with this id."),
     "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
     "INPUT_NOT_FOUND": Code(404, "There is no such input picture."),
+    # Webhooks
+    "WEBHOOK_NOT_FOUND": Code(404, "There is no webhook with this id."),
+    "WEBHOOK_DELIVERY_NOT_FOUND": Code(404, "The webhook has no such delivery, or not any more."),
+    "WEBHOOK_OFF": Code(409, "The webhook is switched off; activate it first."),
+    "TOO_MANY_WEBHOOKS": Code(409, "There are as many webhooks as there may be."),
     # Checkpoint names
     "CHECKPOINT_NAME_INVALID": Code(400, "The text can't be a checkpoint's name."),
     "CHECKPOINT_NOT_FOUND": Code(400, "The server has no such checkpoint."),

@@ -9,6 +9,7 @@ from jobs.errors import JobError
 from models_catalog.errors import CatalogError
 from models_catalog.names import CheckpointNameError
 from servers.errors import ServerError
+from webhooks.errors import WebhookError
 
 DOMAIN_ERRORS: tuple[type[Exception], ...] = (
     ApiKeyError,
@@ -18,5 +19,6 @@ DOMAIN_ERRORS: tuple[type[Exception], ...] = (
     IdempotencyError,
     JobError,
     ServerError,
+    WebhookError,
 )
 """The base classes. Every class below them must have its code in `codes.CODES`."""

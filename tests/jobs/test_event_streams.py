@@ -27,13 +27,6 @@ TCP_CLOSE = 7
 WORKER = "stablequeue_project.web_worker.ImpatientWorker"
 CONFIG = "python:stablequeue_project.gunicorn_config"
 CONFIGURED = ("-k", WORKER, "--config", CONFIG, "--workers", "1")
-    "-k",
-    WORKER,
-    "--config",
-    "python:stablequeue_project.gunicorn_config",
-    "--workers",
-    "1",
-)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +70,7 @@ def happen(count=1, **data):
 
 def test_a_change_is_told_to_who_listens(listen):
     stream = listen()
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
 
     job = make_job()
 
@@ -104,7 +97,7 @@ def test_who_comes_back_is_told_what_it_missed_and_then_what_is_new(listen):
     before = happen(3)
 
     stream = listen(Last_Event_ID=str(before[0]))
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
     missed = [stream.next().id for _ in before[1:]]
     after = happen(2)
 
@@ -118,7 +111,7 @@ def test_the_place_may_stand_in_the_address(listen, name):
 
     stream = listen(f"/api/v1/events?{name}={before[0]}")
 
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
     assert stream.next().id == before[1]
 
 
@@ -127,7 +120,7 @@ def test_the_header_counts_more_than_the_address(listen):
 
     stream = listen(f"/api/v1/events?after={before[0]}", Last_Event_ID=str(before[1]))
 
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
     assert stream.next().id == before[2]
 
 
@@ -183,7 +176,7 @@ def test_filters_must_all_fit(listen, key):
     about = f"types=job.*&server=desk&key={key.api_key.id}&job={mine.id}"
 
     stream = listen(f"/api/v1/events?{about}", Last_Event_ID=str(start))
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
     lifecycle.cancel(job_id=foreign.id)
     lifecycle.cancel(job_id=mine.id)
 
@@ -198,7 +191,7 @@ def test_a_batch_can_be_listened_to(listen):
     batch, ids = lifecycle.submit_many(server=server, drafts=[draft, draft])
 
     stream = listen(f"/api/v1/events?batch={batch.id}")
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
     make_job(server)
     lifecycle.delete(job_id=ids[0])
 
@@ -217,7 +210,7 @@ def test_what_cannot_be_asked_for_is_refused(listen, query):
 def test_progress_is_told_without_an_id_and_only_when_it_changed(listen):
     job, lease = make_claimed(make_job())
     stream = listen("/api/v1/events?types=job.progress")
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
 
     slots.beat(lease, phase="generating", progress=0.25, eta_seconds=8.04)
     told = stream.next()
@@ -277,7 +270,7 @@ def test_a_job_that_is_not_there_has_no_stream(listen):
 
 def test_a_heartbeat_shows_that_the_stream_lives(listen):
     stream = listen()
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
 
     eventually(lambda: stream.line.recv(100) == b":\n\n", what="a heartbeat alone")
 
@@ -285,7 +278,7 @@ def test_a_heartbeat_shows_that_the_stream_lives(listen):
 @pytest.mark.parametrize("end", ["disabled", "deleted"])
 def test_a_key_that_ends_takes_its_streams_along(listen, key, end):
     stream = listen("/api/v1/events?types=job.*")
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
 
     if end == "disabled":
         registry.update(key.api_key.id, is_active=False)
@@ -348,7 +341,7 @@ def test_a_slow_reader_misses_nothing(listen):
     """It is told the rest once it reads: nothing waits for it in memory."""
     start = happen()[0]
     stream = listen(Last_Event_ID=str(start))
-    assert stream.next().kind == "ready"
+    assert stream.first().kind == "ready"
 
     filled = [happen(1000, text="x" * 4000) for _ in range(4)]
 
@@ -362,7 +355,7 @@ def test_a_reader_that_takes_nothing_any_more_is_cut_off(listen):
         log.record([log.Change("test.large", "test", "1", {"text": "x" * 60_000})] * 300)
 
     eventually(lambda: _is_cut(stalled), seconds=40, what="the cut")
-    assert other.next().kind == "ready"
+    assert other.first().kind == "ready"
 
 
 def _is_cut(stream):
@@ -377,7 +370,7 @@ def test_other_requests_are_served_while_streams_are_open(port, key, tmp_path):
     with web_process(log_file, *few, **served) as number, contextlib.ExitStack() as streams:
         for _ in range(30):
             stream = streams.enter_context(Stream(number, **key_headers(key)))
-            assert stream.next().kind == "ready"
+            assert stream.first().kind == "ready"
 
         with Stream(number, "/api/v1/queue/jobs", **key_headers(key)) as answer:
             assert answer.status == 200
@@ -387,7 +380,7 @@ def test_a_web_process_that_stops_ends_its_streams_at_once(key, tmp_path):
     served = {"DATABASE_URL": database_of_this_test()}
     with web_process(tmp_path / "log", *CONFIGURED, **served) as number:
         stream = Stream(number, **key_headers(key))
-        assert stream.next().kind == "ready"
+        assert stream.first().kind == "ready"
     # It has been stopped now.
     assert stream.rest() == []
     stream.line.close()
