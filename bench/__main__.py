@@ -16,6 +16,7 @@ from bench.job_list import job_list
 from bench.queue_times import dispatch, gap, makespan
 from bench.report import Row, table
 from bench.stack import Stack, throw_away_stack
+from bench.streams import streams
 from bench.submits import submits
 from stablequeue_project.stack.errors import StackError
 
@@ -36,6 +37,7 @@ MEASURES: dict[str, Measure] = {
     "makespan": makespan,
     "submits": submits,
     "list": job_list,
+    "streams": streams,
 }
 
 
