@@ -367,13 +367,16 @@ class Hub:
         self._jobs_may_run = bool(running)
         before = self._last_progress
         self._last_progress = {progress.job_id: progress.told for progress in running}
-        for progress in running:
-            if before.get(progress.job_id) == progress.told:
+        changed = [
+            (progress, event_lines("job.progress", progress.told))
+            for progress in running
+            if before.get(progress.job_id) != progress.told
+        ]
+        for outlet in list(self._outlets) if changed else ():
+            # One that is still told of the past would see progress before its beginning.
+            if outlet.position < self._recent.newest:
                 continue
-            lines = event_lines("job.progress", progress.told)
-            for outlet in list(self._outlets):
-                wants = outlet.asked.filter.takes("job.progress", progress.job_id, progress.scope)
-                # One that is still told of the past would see progress before its beginning.
-                if wants and outlet.position >= self._recent.newest:
+            for progress, lines in changed:
+                if outlet.asked.filter.takes("job.progress", progress.job_id, progress.scope):
                     outlet.add(lines)
-                    self._send(outlet)
+            self._send(outlet)

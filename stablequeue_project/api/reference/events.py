@@ -108,9 +108,9 @@ WEBHOOKS = Chapter(
     "15 seconds is a success. Otherwise it is tried again after about 5 s, 5 min, 30 min, 2, 5, "
     "10, 14, 20 and 24 h, or later where 429 or 503 come with `Retry-After`; the `webhook-id` "
     "stays the same. 410 switches the webhook off, and so do three days of failures. Redirects are "
-    "not followed. Addresses of the local network may be called; link-local ones and StableQueue's own "
-    "engines may not. `POST /generate` and `/generate/bulk` take `webhook_url`, `webhook_secret` "
-    "and `webhook_events` for just that job or batch.",
+    "not followed. Addresses of the local network may be called; link-local ones and StableQueue's "
+    "own engines may not. `POST /generate` and `/generate/bulk` take `webhook_url`, "
+    "`webhook_secret` and `webhook_events` for just that job or batch.",
     {
         "GET /api/v1/webhooks": Operation(
             id="list_webhooks",
