@@ -77,7 +77,6 @@ class Hub:
         self._stopping = False
         self._is_listening = threading.Event()
         self._arrivals: list[Outlet] = []
-        self._waking, self._wakes = socket.socketpair()
 
     # --- asked by the threads of requests ------------------------------------------------
 
@@ -109,13 +108,14 @@ class Hub:
     def stop(self) -> None:
         """End all streams."""
         self._stopping = True
-        self._wake()
-        if self._thread is not None:
-            self._thread.join(2)
+        if (thread := self._thread) is not None:
+            self._wake()
+            thread.join(2)
 
     def _start(self) -> None:
         if self._thread is None:
             # Only now: what was begun before the web server forks would be missing in its child.
+            self._waking, self._wakes = socket.socketpair()
             self._thread = threading.Thread(target=self._run, name="events", daemon=True)
             self._thread.start()
             atexit.register(self.stop)
@@ -154,10 +154,20 @@ class Hub:
 
     def _end_all(self) -> None:
         """Close every stream; its client comes back by itself and says what it saw last."""
+        with self._lock:
+            # Should it have died of a fault of ours, whose traceback is in the log: the next
+            # stream begins it anew.
+            self._thread = None
+            self._is_listening.clear()
         for outlet in [*self._outlets, *self._arrivals]:
             with contextlib.suppress(OSError):
                 outlet.send()
             outlet.line.close()
+            self.release()
+        self._arrivals.clear()
+        self._disconnect()
+        for part in (self._selector, self._waking, self._wakes):
+            part.close()
 
     def _turn(self) -> None:
         self._keep_connected()

@@ -82,6 +82,17 @@ def test_a_change_is_told_to_who_listens(listen):
     assert told.data["data"] == stored.data
 
 
+def test_changes_in_close_succession_are_told_without_waiting_for_a_further_one(listen):
+    """The notice of one may come with the answer to what the other made us ask."""
+    make_claimed(make_job())
+    stream = listen("/api/v1/events?types=test.*")
+    assert stream.first().kind == "ready"
+
+    for _ in range(60):
+        ids = [*happen(), *happen(), *happen()]
+        assert [stream.next().id for _ in ids] == ids
+
+
 def test_the_head_keeps_everybody_from_collecting_or_keeping_it(listen):
     head = listen().head.lower()
 
