@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from servers.simulator.flavours import FLAVOURS, Flavour
+from servers.simulator.launch import Launch
 
 Action = Literal["txt2img", "skip", "interrupt", "checkpoint", "restore", "refresh"]
 
@@ -65,34 +65,28 @@ class PageFunction:
 
 
 class Page:
-    """The page of one Forge.
+    """The page of one start of a Forge. `choices` are what its dropdowns offer, by elem_id.
 
-    `shift` moves the numbers of all functions and components, and puts as many unknown inputs
-    between the known ones, as extensions and other versions do. Components whose elem_id is
-    in `without` are not there. `choices` are what the dropdowns offer, by elem_id.
+    A shift moves the numbers of all functions and components, and puts as many unknown inputs
+    between the known ones, as extensions and other versions do.
     """
 
-    def __init__(
-        self,
-        *,
-        shift: int = 0,
-        without: Collection[str] = (),
-        choices: Mapping[str | int, list[str]],
-        flavour: Flavour = FLAVOURS["forge"],
-    ) -> None:
+    def __init__(self, launch: Launch, *, choices: Mapping[str | int, list[str]]) -> None:
         recorded = json.loads((Path(__file__).parent / "gradio_page.json").read_text("utf-8"))
         self._top_level: dict[str, Any] = recorded["top_level"]
         self._details: dict[str, Any] = recorded["generate"]
-        self._shift = shift
-        self._flavour = flavour
+        self._shift = shift = launch.page_shift
+        self._flavour = flavour = launch.family
         self._choices = choices
         self.app_id = random.getrandbits(64)
-        known = [Component(*row) for row in recorded["inputs"] if row[2] not in without]
+        known = [Component(*row) for row in recorded["inputs"] if row[2] not in launch.page_without]
         added = [
             Component(100_000 + number, "checkbox", None, "An extension's", False)
             for number in range(shift)
         ]
         self.inputs = (known[0], *known[1:3], *added, *known[3:])
+        self.own_values = {str(row[2]): row[4] for row in recorded["inputs"] if row[2]}
+        """What each input holds until somebody changes it, by elem_id; also of missing ones."""
         self.outputs = tuple(
             Component(number, kind, elem_id, None) for number, kind, elem_id in recorded["outputs"]
         )
@@ -148,8 +142,11 @@ class Page:
     def config(self, root: str, username: str | None) -> dict[str, Any]:
         """The answer of GET /config."""
         shown = {it.id: it for it in (*self.inputs, *self.outputs, self._checkpoint, self._modules)}
+        top_level = dict(self._top_level)
+        if not self._flavour.functions_have_ids:
+            del top_level["protocol"]
         return {
-            **self._top_level,
+            **top_level,
             "version": self._flavour.page_version,
             "app_id": self.app_id,
             "components": [self._as_json(it) for it in shown.values()],

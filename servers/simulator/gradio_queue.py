@@ -35,6 +35,8 @@ class Event:
     root: str
     """The address the pictures of the answer are to be fetched below."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    cut_connection: Callable[[], None] = lambda: None
+    """Breaks the connection its session listens on."""
 
 
 @dataclass
