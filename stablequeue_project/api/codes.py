@@ -54,6 +54,7 @@ CODES: dict[str, Code] = {
     "JOB_OPERATION_INVALID": Code(400, "The job's status does not allow this."),
     "BATCH_NOT_FOUND": Code(404, "There is no batch with this id."),
     "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
+    "PREVIEW_NOT_FOUND": Code(404, "There is no preview of this job now."),
     "INPUT_NOT_FOUND": Code(404, "There is no such input picture."),
     # Checkpoint names
     "CHECKPOINT_NAME_INVALID": Code(400, "The text can't be a checkpoint's name."),
