@@ -81,6 +81,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--page-without", default="", help="elem_ids the page lacks, with commas between"
         )
+        parser.add_argument(
+            "--page-heartbeat",
+            type=float,
+            default=15.0,
+            help="seconds between two signs of life of a stream with nothing to say",
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         simulator = self._simulator(options)
@@ -128,6 +134,7 @@ class Command(BaseCommand):
             flavour=options["flavour"],
             page_shift=options["page_shift"],
             page_without=_listed(options["page_without"]),
+            page_heartbeat=options["page_heartbeat"],
             seconds=options["seconds"],
             load_seconds=options["load_seconds"],
             windows=options["windows"],
