@@ -18,8 +18,8 @@ from servers.simulator.launch import Launch
 
 Action = Literal["txt2img", "skip", "interrupt", "checkpoint", "restore", "refresh"]
 
-TASK_ID, CHECKPOINT, MODULES = 47, 20, 21
-"""Components without an elem_id that are spoken of here. The last two are not recorded."""
+CHECKPOINT, MODULES, PRESET = 20, 21, 22
+"""Components above the tabs. Their numbers are not recorded."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Page:
         elem_ids = flavour.checkpoint_elem_id, flavour.modules_elem_id
         self._checkpoint = Component(CHECKPOINT, "dropdown", elem_ids[0], "Checkpoint")
         self._modules = Component(MODULES, "dropdown", elem_ids[1], "VAE / Text Encoder", [])
+        self._preset = Component(PRESET, "dropdown", "forge_ui_preset", "UI Preset", "sd")
         self.functions = {it.id: it for it in self._functions(recorded["stops"])}
 
     def named(self, api_name: str) -> PageFunction | None:
@@ -105,6 +106,8 @@ class Page:
         order follow from modules/ui.py and modules_forge/main_entry.py of Forge.
         """
         lists = self._checkpoint, self._modules
+        with_preset = self._flavour.checkpoint_goes_with_preset
+        selecting = (self._checkpoint, self._preset) if with_preset else lists[:1]
         generate = {"inputs": self.inputs, "outputs": self.outputs}
         found = [
             self._function(
@@ -115,7 +118,14 @@ class Page:
                 outputs=lists,
                 queued=False,
             ),
-            self._function(8, "checkpoint_change", "checkpoint", CHECKPOINT, inputs=lists[:1]),
+            self._function(
+                8,
+                "checkpoint_change",
+                "checkpoint",
+                CHECKPOINT,
+                inputs=selecting,
+                queued=not with_preset,
+            ),
             self._function(255, "txt2img", "txt2img", 5, **generate),
             self._function(256, "txt2img_1", "txt2img", "txt2img_generate", **generate),
             self._function(
@@ -141,7 +151,8 @@ class Page:
 
     def config(self, root: str, username: str | None) -> dict[str, Any]:
         """The answer of GET /config."""
-        shown = {it.id: it for it in (*self.inputs, *self.outputs, self._checkpoint, self._modules)}
+        above = self._checkpoint, self._modules, self._preset
+        shown = {it.id: it for it in (*self.inputs, *self.outputs, *above)}
         top_level = dict(self._top_level)
         if not self._flavour.functions_have_ids:
             del top_level["protocol"]

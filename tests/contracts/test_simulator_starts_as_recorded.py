@@ -133,12 +133,15 @@ def test_cookie_of_before_a_restart_opens_nothing() -> None:
     with started(gradio_auth="uiuser:uipass") as forge, requests.Session() as session:
         form = {"username": "uiuser", "password": "uipass"}
         session.post(f"{forge.url}/login", data=form, timeout=5)
+        names = set(session.cookies.keys())
         before = session.get(f"{forge.url}/config", timeout=5).status_code
 
         forge.restart()
 
         assert before == 200
         assert session.get(f"{forge.url}/config", timeout=5).status_code == 401
+        again = requests.post(f"{forge.url}/login", data=form, timeout=5)
+        assert not names & set(again.cookies.keys())
 
 
 def no_api_leaves_the_page_only() -> None:

@@ -89,6 +89,15 @@ def test_page_of_a1111_has_no_queue_over_plain_http() -> None:
     assert joined.status_code == 404
 
 
+def test_checkpoint_of_neo_is_changed_together_with_a_preset() -> None:
+    with forge_of("neo") as forge:
+        body = {"data": ["Pony/tinyrandom_v1.safetensors", "sd"]}
+        requests.post(f"{forge.url}/run/checkpoint_change", json=body, timeout=5)
+        info = json.loads(draw(forge).json()["info"])
+
+    assert info["sd_model_name"] == "tinyrandom_v1"
+
+
 def test_dropdown_of_neo_has_an_elem_id() -> None:
     with forge_of("neo") as forge:
         config = requests.get(f"{forge.url}/config", timeout=5).json()

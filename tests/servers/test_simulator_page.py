@@ -262,6 +262,15 @@ def test_stopping_forge_ends_its_streams(slow_forge: ForgeSimulator) -> None:
             list(stream.iter_lines())
 
 
+def test_picture_of_a_windows_forge_is_fetched_by_its_address() -> None:
+    with ForgeSimulator(seconds=0.0, load_seconds=0.0, api=False, windows=True) as forge:
+        ((item,), *_) = output_of(PageClient(forge).draw("task(t)"))
+        picture = requests.get(item["image"]["url"], timeout=5)
+
+    assert item["image"]["path"].startswith("D:\\forge\\webui\\outputs\\txt2img-images\\")
+    assert picture.content.startswith(b"\x89PNG")
+
+
 # --- other starts --------------------------------------------------------------------
 
 
