@@ -167,7 +167,9 @@ class ForgeClient:
         """Check that a usable Forge answers. Raises the ForgeError that says what is missing."""
         self.activity()
         return Probe(
-            is_forge=self._has(lambda: self._wire.ask("GET", "/sdapi/v1/sd-modules")),
+            is_forge=self._has(
+                lambda: require_answer(self._wire.ask("GET", "/sdapi/v1/sd-modules"))
+            ),
             has_progress=self._has(lambda: self.progress("probe")),
         )
 
