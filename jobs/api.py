@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from django.http import FileResponse, HttpResponseBase
+from django.http import FileResponse, HttpResponse, HttpResponseBase
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,9 +13,9 @@ from rest_framework.views import APIView
 
 from apikeys.models import ApiKey
 from events.idempotency import idempotent
-from jobs import images, inputs, intake, lifecycle, thumbnails
+from jobs import images, inputs, intake, lifecycle, previews, thumbnails
 from jobs.batches import tallies
-from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound
+from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound, PreviewNotFound
 from jobs.models import Batch, Image, Input, Job
 from jobs.paging import by_time, page_of
 from jobs.serializers import (
@@ -30,6 +30,8 @@ from jobs.serializers import (
     names_of,
     submitted_batch_on_the_wire,
 )
+
+R = TypeVar("R", bound=HttpResponseBase)
 
 # Made once: to make one copies its sixty fields, which costs more than all the checking.
 _GENERATE, _BULK = GenerateSerializer(), BulkSerializer()
@@ -209,6 +211,22 @@ class OutputView(APIView):
         return small or _file(images.path_of(name), "image/png", ImageNotFound(), for_ever=not size)
 
 
+class PreviewView(APIView):
+    """GET /queue/jobs/<id>/preview: what a job looks like while it is drawn."""
+
+    access: ClassVar = "media"
+
+    def get(self, request: Request, job_id: str) -> HttpResponseBase:
+        job = Job.objects.only("status").filter(id=_uuid(job_id)).first()
+        if job is None:
+            raise JobNotFound(job_id)
+        found = previews.find(job.id) if job.status == Job.Status.PROCESSING else None
+        if found is None:
+            raise PreviewNotFound
+        picture, content_type = found
+        return _as_media(HttpResponse(picture, content_type=content_type), "no-store")
+
+
 class InputView(APIView):
     """GET /inputs/<sha256>: a picture that a client sent along."""
 
@@ -259,7 +277,12 @@ def _file(
     # A name is never given twice, so what it names never changes. But the picture itself may
     # stand in for a thumbnail yet to be made.
     caching = "max-age=31536000, immutable" if for_ever else "no-cache"
-    response["Cache-Control"] = f"private, {caching}"
+    return _as_media(response, f"private, {caching}")
+
+
+def _as_media(response: R, caching: str) -> R:
+    """Have browsers show an answer as a picture and as nothing else."""
+    response["Cache-Control"] = caching
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response

@@ -12,7 +12,8 @@ from typing import Any, cast
 from jobs import infotext, payload
 from jobs.models import Job
 from servers.foreign_data import png_text
-from servers.forge import ForgeBadReply, ForgeClient, ForgeError, ForgeUnreachable, Generation, Kind
+from servers.forge import ForgeBadReply, ForgeError, ForgeUnreachable, Generation, Kind
+from servers.forge_ways import Forge
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ _TOLD: Mapping[str, tuple[str, type]] = {
 """Settings of an infotext, and what the `info` of an answer calls them."""
 
 
-def collect(client: ForgeClient, job: Job) -> Generation | None:
+def collect(client: Forge, job: Job) -> Generation | None:
     """The generation of the job's present task, put together from its kept pictures.
 
     None if Forge has them not, not all, or not whole: it keeps none of an interrupted one.
@@ -37,7 +38,8 @@ def collect(client: ForgeClient, job: Job) -> Generation | None:
     count = payload.image_count(job.parameters)
     names = payload.copy_names(job.task_id, count)
     try:
-        return _generation(client.address, client.saved_pictures(cast(Kind, job.kind), names))
+        pictures = client.kept_pictures(cast(Kind, job.kind), job.task_id, names)
+        return _generation(client.address, pictures)
     except ForgeUnreachable:
         raise
     except ForgeError as error:

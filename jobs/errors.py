@@ -46,6 +46,13 @@ class ImageNotFound(JobError):
         super().__init__("There is no picture of this name.")
 
 
+class PreviewNotFound(JobError):
+    code = "PREVIEW_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("There is no preview of this job: it is not being drawn, or not for long.")
+
+
 class InputNotFound(JobError):
     code = "INPUT_NOT_FOUND"
 

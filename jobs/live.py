@@ -5,9 +5,11 @@ how far it is. Reads only, on whatever connection it is given.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
 
 from events.entries import Cursor, Scope, about
 from events.hub import Hub, Progress
+from jobs import previews
 
 
 def scopes(cursor: Cursor, job_ids: Collection[str], /) -> Mapping[str, Scope]:
@@ -40,6 +42,7 @@ def _progress(row: tuple[str, str, str, str, float, float | None, str]) -> Progr
         "fraction": round(fraction, 4),
         "eta_seconds": None if eta is None else round(eta, 1),
         "phase": phase or None,
+        "preview_url": previews.address_of(UUID(job_id)) if phase == "generating" else None,
     }
     return Progress(job_id, scope, told)
 

@@ -9,7 +9,8 @@ from jobs import inputs, payload
 from jobs.models import Job
 from models_catalog import names
 from servers import fleet
-from servers.forge import Checkpoint, ForgeClient
+from servers.forge import Checkpoint
+from servers.forge_ways import Forge
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Plan:
         return replace(self, warnings=(*self.warnings, sentence))
 
 
-def plan(client: ForgeClient, job: Job) -> Plan:
+def plan(client: Forge, job: Job) -> Plan:
     """Look the job's words up on its server's own lists.
 
     Forge draws with whatever is loaded when it doesn't know a name, and says nothing.
@@ -52,7 +53,7 @@ def plan(client: ForgeClient, job: Job) -> Plan:
     return replace(planned, scheduler=scheduler)
 
 
-def body(client: ForgeClient, job: Job, planned: Plan) -> dict[str, Any]:
+def body(client: Forge, job: Job, planned: Plan) -> dict[str, Any]:
     """The request's body. Raises ForgeError, and OSError for an input that cannot be read."""
     told = payload.build(
         job.parameters,
@@ -68,6 +69,15 @@ def body(client: ForgeClient, job: Job, planned: Plan) -> dict[str, Any]:
     return told
 
 
-def _copies_leave_no_trace(client: ForgeClient, job: Job) -> bool:
+def heeding_the_way(client: Forge, planned: Plan, body: dict[str, Any]) -> Plan:
+    """Tell of what cannot be asked for in the way this Forge is talked to. Raises ForgeError."""
+    for name in client.lacks(body):
+        planned = planned.warning(
+            f"{name} was left out: that Forge runs without --api, and its page has no field for it."
+        )
+    return planned
+
+
+def _copies_leave_no_trace(client: Forge, job: Job) -> bool:
     """Whether Forge will forget our file names after the job, instead of using them for all."""
     return fleet.pin_options(job.server, client, payload.COPY_OPTIONS)

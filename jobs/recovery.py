@@ -24,7 +24,8 @@ from jobs.pulse import Pulse, beat_saving, while_beating
 from jobs.slots import Lease, LeaseLost
 from models_catalog import names
 from servers import health
-from servers.forge import ForgeClient, ForgeError, Generation
+from servers.forge import ForgeError, Generation
+from servers.forge_ways import Forge
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def _find(slot: Slot, pulse: Pulse) -> Found | None:
     return while_beating(lambda: _copies(client, job), lambda: pulse.beat(phase="recovering"))
 
 
-def _wait_until_done(client: ForgeClient, pulse: Pulse) -> None:
+def _wait_until_done(client: Forge, pulse: Pulse) -> None:
     """Poll until Forge neither draws nor holds our task.
 
     A cancelled job's generation is interrupted as soon as it is the one being drawn. Raises
@@ -125,7 +126,7 @@ def _wait_until_done(client: ForgeClient, pulse: Pulse) -> None:
     done_looks = idle_looks = 0
     while time.monotonic() < deadline:
         done, busy = while_beating(
-            lambda: (client.is_idle_of(task_id), client.activity().busy),
+            lambda: (client.is_idle_of(task_id), client.is_busy()),
             lambda: pulse.beat(phase="recovering"),
         )
         done_looks = done_looks + 1 if done else 0
@@ -140,7 +141,7 @@ def _wait_until_done(client: ForgeClient, pulse: Pulse) -> None:
     raise _StillBusy(f"Forge was still busy after {settings.GENERATION_CAP:.0f} s.")
 
 
-def _copies(client: ForgeClient, job: Job) -> Found | None:
+def _copies(client: Forge, job: Job) -> Found | None:
     """The job's pictures from the copies Forge kept, with what they have to be judged by.
 
     Raises ForgeError when Forge is away.

@@ -13,7 +13,17 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from jobs import collection, disk, images, lifecycle, payload, preparation, settlement, slots
+from jobs import (
+    collection,
+    disk,
+    images,
+    lifecycle,
+    payload,
+    preparation,
+    previews,
+    settlement,
+    slots,
+)
 from jobs.errors import JobError
 from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
@@ -27,7 +37,6 @@ from models_catalog import names
 from servers import fleet, health, holds
 from servers.forge import (
     ForgeBadReply,
-    ForgeClient,
     ForgeError,
     ForgeStalled,
     ForgeUnknownSetting,
@@ -35,6 +44,7 @@ from servers.forge import (
     Kind,
     Progress,
 )
+from servers.forge_ways import Forge
 from servers.models import Server
 
 logger = logging.getLogger(__name__)
@@ -72,6 +82,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         client = job.server.client()
         plan = preparation.plan(client, job)
         body = preparation.body(client, job, plan)
+        plan = preparation.heeding_the_way(client, plan, body)
         pulse = Pulse(lease)
         if not slots.mark_sent(lease):
             slots.free(lease)
@@ -110,14 +121,14 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
 
 
 def _draw(
-    client: ForgeClient, job: Job, pulse: Pulse, plan: Plan, body: dict[str, Any]
+    client: Forge, job: Job, pulse: Pulse, plan: Plan, body: dict[str, Any]
 ) -> tuple[Plan, Generation]:
     """Have Forge draw. An answer of no use is made good from the copy that Forge kept.
 
     The slot is given back the moment Forge has answered: the next job need not wait until
     the pictures are unpacked and saved.
     """
-    beat = _Beat(pulse)
+    beat = _Beat(job, pulse)
     try:
         generation = client.generate(
             cast(Kind, job.kind),
@@ -140,7 +151,8 @@ def _draw(
 class _Beat:
     """Shows at every poll that the lease is alive; says whether the generation is to stop."""
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, job: Job, pulse: Pulse) -> None:
+        self._job_id = job.id
         self._pulse = pulse
         self._begun = False
 
@@ -151,6 +163,8 @@ class _Beat:
 
     def __call__(self, progress: Progress | None) -> bool:
         reach(Failpoint.BEAT)
+        if progress is not None and progress.preview is not None:
+            previews.keep(self._job_id, progress.preview)
         state = self._pulse.beat(
             phase=self._phase(progress),
             progress=progress.fraction if progress else None,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from jobs import phases, thumbnails
+from jobs import phases, previews, thumbnails
 from jobs.batches import Tally
 from jobs.expansion import MAX_JOBS, Axes, Plan, TooManyJobs
 from jobs.intake import SubmittedBatch
@@ -172,6 +172,9 @@ def job_on_the_wire(job: Job) -> dict[str, Any]:
         "phase": phase.word if phase else None,
         "reason": phase.reason if phase else None,
         "progress_percentage": _percentage(job, slot.progress if slot else 0),
+        "preview_url": (
+            previews.address_of(job.id) if phase and phase.word == "generating" else None
+        ),
         "eta_seconds": slot.eta_seconds if slot else None,
         "errors": job.errors,
         "source_info": job.source_info or None,

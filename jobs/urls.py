@@ -13,6 +13,7 @@ urlpatterns = [
     path("queue/jobs", api.JobListView.as_view()),
     path("queue/jobs/<str:job_id>", api.JobView.as_view()),
     path("queue/jobs/<str:job_id>/status", api.JobStatusView.as_view()),
+    path("queue/jobs/<str:job_id>/preview", api.PreviewView.as_view()),
     path("queue/jobs/<str:job_id>/cancel", api.JobCancelView.as_view()),
     path("queue/jobs/<str:job_id>/retry", api.JobRetryView.as_view()),
     path("queue/jobs/<str:job_id>/events", stream_api.JobEventsView.as_view()),

@@ -20,13 +20,13 @@ from django.db import connection
 
 from servers.forge import (
     Checkpoint,
-    ForgeClient,
     ForgeError,
     ForgeStalled,
     ForgeUnreachable,
     Lora,
     Timing,
 )
+from servers.forge_ways import Forge
 from servers.models import Health, Server
 
 PATIENCE = 2.5
@@ -51,20 +51,22 @@ class Question(Generic[E]):
     """One kind of list a Forge has."""
 
     kind: str
-    ask: Callable[[ForgeClient], tuple[E, ...]]
+    ask: Callable[[Forge], tuple[E, ...]]
     texts: Callable[[E], Sequence[str]]
     """Every text of an entry; the first is its name, which must not be empty."""
 
 
 CHECKPOINTS: Question[Checkpoint] = Question(
     "checkpoints",
-    ForgeClient.checkpoints,
+    lambda forge: forge.checkpoints(),
     lambda entry: (entry.title, entry.model_name, entry.filename, entry.hash, entry.sha256),
 )
 LORAS: Question[Lora] = Question(
-    "loras", ForgeClient.loras, lambda entry: (entry.name, entry.alias, entry.path)
+    "loras",
+    lambda forge: forge.loras(),
+    lambda entry: (entry.name, entry.alias, entry.path),
 )
-SAMPLERS: Question[str] = Question("samplers", ForgeClient.samplers, lambda name: (name,))
+SAMPLERS: Question[str] = Question("samplers", lambda forge: forge.samplers(), lambda name: (name,))
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,14 @@ class ServerForm(_ModelForm):
     class Meta:
         model = Server
         fields = [
-            *("alias", "scheme", "host", "port", "description", "keeps_copies"),
+            *("alias", "scheme", "host", "port", "description", "keeps_copies", "protocol"),
             *("username", "api_username"),
         ]
         help_texts = {
             "keeps_copies": "Its Forge keeps a copy of each picture on its disk, so that a "
-            "picture whose answer was lost is fetched instead of drawn again."
+            "picture whose answer was lost is fetched instead of drawn again.",
+            "protocol": "How it is talked to: its API (--api), the session of its own page, "
+            "or whichever it was started with.",
         }
 
     def clean(self) -> dict[str, Any]:
@@ -86,7 +88,7 @@ class ServerAdmin(_ModelAdmin):
     list_filter = ["health", "is_paused"]
     search_fields = ["alias", "host", "description"]
     readonly_fields = ["queue_name", "health", "health_reason", "checked_at", "is_paused"]
-    readonly_fields += ["drain", "held_reason", "held_until"]
+    readonly_fields += ["drain", "held_reason", "held_until", "capabilities", "capabilities_at"]
     actions = ["pause", "resume"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Server]:
@@ -99,6 +101,7 @@ class ServerAdmin(_ModelAdmin):
             "address": given["address"],
             "description": given["description"],
             "keeps_copies": given["keeps_copies"],
+            "protocol": given["protocol"],
             "logins": Logins(
                 username=given["username"],
                 password=given["password"] or None,

@@ -23,8 +23,8 @@ from servers.changes import change as _change
 from servers.credentials import seal
 from servers.errors import ServerAliasInvalid, ServerExists, ServerNotFound
 from servers.foreign_data import one_line
-from servers.forge import ForgeClient
-from servers.models import Drain, Health, Server
+from servers.forge_ways import Forge
+from servers.models import Drain, Health, Protocol, Server
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ def add_server(
     description: str = "",
     logins: Logins = NO_LOGINS,
     keeps_copies: bool = True,
+    protocol: str = Protocol.AUTO,
 ) -> Server:
     """Add a server, or revive the retired one of that name.
 
@@ -102,6 +103,7 @@ def add_server(
             server.description = description
             server.retired_at, server.is_paused, server.drain = None, False, ""
             server.keeps_copies = keeps_copies
+            server.protocol = protocol
             _drop_logins(server)
             _move(server, address)
             _set_logins(server, logins)
@@ -124,6 +126,7 @@ def update_server(
     description: str | None = None,
     logins: Logins | None = None,
     keeps_copies: bool | None = None,
+    protocol: str | None = None,
 ) -> Server:
     """Change what is not None. A server whose address or login changed has to be probed anew.
 
@@ -141,6 +144,8 @@ def update_server(
                 server.description = description
             if keeps_copies is not None:
                 server.keeps_copies = keeps_copies
+            if protocol is not None:
+                server.protocol = protocol
             if logins is not None:
                 _set_logins(server, logins)
             if address is not None and address.url != server.address:
@@ -193,9 +198,14 @@ def resume_server(*, server_id: int) -> Server:
 
 
 def mark_health(
-    *, server_id: int, health: Health, reason: str = "", address: str | None = None
+    *,
+    server_id: int,
+    health: Health,
+    reason: str = "",
+    address: str | None = None,
+    found: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep how a look at a server ended; an event tells only of a change.
+    """Keep how a look at a server ended, and what it `found`; an event tells only of a change.
 
     With `address`, a look at an address that the server no longer has is ignored. So is one
     at a server that is retired by now.
@@ -207,14 +217,17 @@ def mark_health(
         changed = server.health != health
         server.health, server.health_reason = health, reason[:500]
         server.checked_at = timezone.now()
-        server.save(update_fields=["health", "health_reason", "checked_at"])
+        if found is not None:
+            server.capabilities, server.capabilities_at = dict(found), server.checked_at
+        seen = ["health", "health_reason", "checked_at", "capabilities", "capabilities_at"]
+        server.save(update_fields=seen)
         tried = health == Health.ONLINE and holds.try_again(server)
         said = {"health": str(health), "reason": reason[:500]}
         changes = [_change("server.health", server, **said)] if changed else []
         record(changes + ([_change("server.tried", server)] if tried else []))
 
 
-def pin_options(server: Server, client: ForgeClient, keys: Iterable[str]) -> bool:
+def pin_options(server: Server, client: Forge, keys: Iterable[str]) -> bool:
     """Have a Forge restore these settings after each job that overrides them.
 
     Forge restores only what its config file holds, so the owner's present values are
@@ -271,6 +284,7 @@ def _move(server: Server, address: Address) -> None:
 
 def _forget_health(server: Server) -> None:
     server.health, server.health_reason, server.checked_at = Health.UNKNOWN, "", None
+    server.capabilities, server.capabilities_at = {}, None
     holds.forgive(server)
 
 
@@ -300,6 +314,7 @@ def _values(server: Server) -> Mapping[str, Any]:
         "address": server.address,
         "description": server.description,
         "keeps_copies": server.keeps_copies,
+        "protocol": server.protocol,
         "username": server.username,
         "password": server.password_sealed,
         "api_username": server.api_username,

@@ -8,12 +8,10 @@ Knows no Django model. Errors are drawn in `forge_errors`, answers are read in
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 from servers.forge_errors import (
     ForgeBadReply,
@@ -42,11 +40,10 @@ from servers.forge_replies import (
     read_loras,
     read_names,
     read_options,
-    read_progress,
-    read_saved_picture,
 )
 from servers.forge_timing import Timing
-from servers.forge_watch import Watch
+from servers.forge_watch import Watch, follow
+from servers.forge_wire import NotOursNow, Wire
 
 __all__ = [
     "Activity",
@@ -74,8 +71,6 @@ __all__ = [
 
 Kind = Literal["txt2img", "img2img"]
 
-_QUESTION_BYTES = 32 * 1024 * 1024
-
 
 @dataclass(frozen=True)
 class Probe:
@@ -89,16 +84,12 @@ class Probe:
     has_progress: bool
 
 
-class _NotOursNow(Exception):
-    """An order that stops whatever runs would not hit our own task."""
-
-
 class ForgeClient:
     """Asks one Forge. Holds no connection between calls; may be used by several threads.
 
-    `address` is a base URL like `http://192.168.1.100:7860`. `credentials` go to the
-    `/sdapi` routes only, which are the only ones that ask for HTTP Basic. `guard` judges
-    the address a name has led to.
+    `address` is a base URL like `http://192.168.1.100:7860`. `credentials` go to the API's
+    routes, `page_credentials` to those of the page that hand out pictures. `guard` judges the
+    address a name has led to.
     """
 
     def __init__(
@@ -106,13 +97,19 @@ class ForgeClient:
         address: str,
         *,
         credentials: Credentials | None = None,
+        page_credentials: Credentials | None = None,
         timing: Timing | None = None,
         guard: PeerGuard | None = None,
     ) -> None:
         self.address = address
         self.timing = timing or Timing()
-        self._credentials = credentials
-        self._guard = guard
+        self._wire = Wire(
+            address,
+            credentials=credentials,
+            page_credentials=page_credentials,
+            timing=self.timing,
+            guard=guard,
+        )
 
     def __repr__(self) -> str:
         return f"ForgeClient({self.address!r})"
@@ -120,32 +117,28 @@ class ForgeClient:
     # --- questions -------------------------------------------------------------------
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
-        return read_checkpoints(self._ask("GET", "/sdapi/v1/sd-models"))
+        return read_checkpoints(self._wire.ask("GET", "/sdapi/v1/sd-models"))
 
     def loras(self) -> tuple[Lora, ...]:
-        return read_loras(self._ask("GET", "/sdapi/v1/loras"))
+        return read_loras(self._wire.ask("GET", "/sdapi/v1/loras"))
 
     def samplers(self) -> tuple[str, ...]:
-        return read_names(self._ask("GET", "/sdapi/v1/samplers"), "name")
+        return read_names(self._wire.ask("GET", "/sdapi/v1/samplers"), "name")
 
     def schedulers(self) -> tuple[str, ...]:
         """Return the labels, which is what a generation's infotext calls them by."""
-        return read_names(self._ask("GET", "/sdapi/v1/schedulers"), "label")
+        return read_names(self._wire.ask("GET", "/sdapi/v1/schedulers"), "label")
 
     def options(self) -> dict[str, Any]:
         """Return all settings. While a job runs these are its overridden ones."""
-        return read_options(self._ask("GET", "/sdapi/v1/options"))
+        return read_options(self._wire.ask("GET", "/sdapi/v1/options"))
 
     def activity(self) -> Activity:
-        return read_activity(self._ask("GET", "/sdapi/v1/progress?skip_current_image=true"))
+        return read_activity(self._wire.ask("GET", "/sdapi/v1/progress?skip_current_image=true"))
 
     def progress(self, task_id: str, *, preview: bool = False, preview_id: int = -1) -> Progress:
-        """Ask how a task of ours stands.
-
-        With `preview` the answer may carry a picture, if there is a newer one than `preview_id`.
-        """
-        question = {"id_task": task_id, "live_preview": preview, "id_live_preview": preview_id}
-        return read_progress(self._ask("POST", "/internal/progress", question))
+        """Ask how a task of ours stands, see `Wire.progress`."""
+        return self._wire.progress(task_id, preview=preview, preview_id=preview_id)
 
     def is_idle_of(self, task_id: str) -> bool:
         """Say whether Forge neither runs this task nor keeps it waiting.
@@ -162,11 +155,21 @@ class ForgeClient:
         # A failed task reads active until the next one starts.
         return state != "queued" and not (state == "active" and busy)
 
+    def is_busy(self) -> bool:
+        """Say whether Forge draws for anybody."""
+        return self.activity().busy
+
+    def lacks(self, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """Name the parameters of a request that cannot be had this way: none."""
+        return ()
+
     def probe(self) -> Probe:
         """Check that a usable Forge answers. Raises the ForgeError that says what is missing."""
         self.activity()
         return Probe(
-            is_forge=self._has(lambda: self._ask("GET", "/sdapi/v1/sd-modules")),
+            is_forge=self._has(
+                lambda: require_answer(self._wire.ask("GET", "/sdapi/v1/sd-modules"))
+            ),
             has_progress=self._has(lambda: self.progress("probe")),
         )
 
@@ -185,20 +188,16 @@ class ForgeClient:
         if not activity.busy or activity.stopped:
             return False
         try:
-            line = self._line(before_sending=lambda: self._require_stoppable(task_id))
-            require_answer(self._ask("POST", "/sdapi/v1/interrupt", line=line))
-        except _NotOursNow:
+            line = self._wire.line(before_sending=lambda: self._wire.require_stoppable(task_id))
+            require_answer(self._wire.ask("POST", "/sdapi/v1/interrupt", line=line))
+        except NotOursNow:
             return False
         return True
 
-    def _require_stoppable(self, task_id: str) -> None:
-        """Raise _NotOursNow if an interrupt would not, or not surely, stop this very task."""
-        asked_at = time.monotonic()
-        progress = self.progress(task_id)
-        ends_soon = progress.eta is not None and progress.eta < self.timing.not_worth_stopping
-        is_news = time.monotonic() - asked_at < self.timing.check_holds
-        if progress.state != "active" or ends_soon or not is_news:
-            raise _NotOursNow
+    def stop(self, task_id: str, seen: Progress) -> None:
+        """Interrupt the task if it was just seen to be the one that runs."""
+        if seen.state == "active":
+            self.interrupt(task_id)
 
     def pin_options(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Write the present values of some settings into Forge's config; return those it has.
@@ -213,7 +212,7 @@ class ForgeClient:
         present = {key: options[key] for key in keys if key in options}
         if not present or self.activity().busy:
             return ()
-        require_answer(self._ask("POST", "/sdapi/v1/options", present))
+        require_answer(self._wire.ask("POST", "/sdapi/v1/options", present))
         return tuple(present)
 
     def generate(
@@ -240,14 +239,13 @@ class ForgeClient:
 
         Raises ForgeError. A poll that fails is never an error.
         """
-        line = self._line(before_sending)
+        line = self._wire.line(before_sending)
         watch = Watch(self, task_id, preview=preview)
         # The post, the polls, and the look back, which must not wait for a poll that hangs.
         threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="forge")
         try:
-            body = {**payload, "force_task_id": task_id}
-            answer = threads.submit(self._post, line, kind, body)
-            _follow(answer, watch, threads, on_progress)
+            answer = threads.submit(self._post, line, kind, {**payload, "force_task_id": task_id})
+            follow(answer, watch, threads, on_progress)
             reply = answer.result()
             look_back = threads.submit(watch.look_back)
             # After an error nobody is given the GPU before the error was told.
@@ -263,14 +261,10 @@ class ForgeClient:
             settings=payload.get("override_settings") or {},
             may_be_partial=watch.stop_wanted or watch.foreign_interrupt,
         )
-        return replace(
-            generation,
-            interrupted=watch.stop_wanted,
-            foreign_interrupt=watch.foreign_interrupt,
-        )
+        return watch.mark(generation)
 
-    def saved_pictures(self, kind: Kind, names: Iterable[str]) -> tuple[bytes, ...]:
-        """Fetch pictures that Forge kept in its output folder, by their names there.
+    def kept_pictures(self, kind: Kind, task_id: str, names: Iterable[str]) -> tuple[bytes, ...]:
+        """Fetch the pictures of a task that Forge kept in its output folder, by their names there.
 
         Raises ForgeError: ForgeUnreachable when Forge is away, another one when it does not
         hand out all of them as whole PNG files.
@@ -282,55 +276,23 @@ class ForgeClient:
         pictures = []
         room = self.timing.reply_bytes
         for name in names:
-            path = quote(f"{folder.rstrip('/')}/{name}.png", safe="/")
-            pictures.append(read_saved_picture(self._fetch(f"/file={path}", room)))
+            pictures.append(self._wire.picture(f"{folder.rstrip('/')}/{name}.png", room))
             room -= len(pictures[-1])
         return tuple(pictures)
 
     # --- the wire --------------------------------------------------------------------
 
-    def _line(self, before_sending: Callable[[], object] = lambda: None) -> Line:
-        return Line(
-            self.address,
-            connect=self.timing.connect,
-            guard=self._guard,
-            before_sending=before_sending,
-        )
-
     def _post(self, line: Line, kind: Kind, body: Mapping[str, Any]) -> Reply:
-        reply = line.exchange(
+        reply = self._wire.send(
+            line,
             "POST",
             f"/sdapi/v1/{kind}",
             body=json.dumps(body, allow_nan=False).encode(),
-            credentials=self._credentials,
             deadline=self.timing.cap,
             max_bytes=self.timing.reply_bytes,
         )
         require_delivery(reply)
         return reply
-
-    def _fetch(self, path: str, max_bytes: int) -> Reply:
-        # The page's own route: it never asks for the API's password.
-        return self._line().exchange(
-            "GET", path, deadline=self.timing.file, max_bytes=max(max_bytes, 0)
-        )
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        line: Line | None = None,
-    ) -> Reply:
-        return (line or self._line()).exchange(
-            method,
-            path,
-            body=None if body is None else json.dumps(body).encode(),
-            credentials=self._credentials if path.startswith("/sdapi/") else None,
-            deadline=self.timing.answer,
-            max_bytes=_QUESTION_BYTES,
-        )
 
     def _has(self, question: Callable[[], object]) -> bool:
         """Say whether a route exists there."""
@@ -339,29 +301,3 @@ class ForgeClient:
         except ForgeNotReady:
             return False
         return True
-
-
-def _follow(
-    answer: Future[Reply],
-    watch: Watch,
-    threads: ThreadPoolExecutor,
-    on_progress: Callable[[Progress | None], bool],
-) -> None:
-    """Look at the drawing in every poll interval until its answer is there."""
-    look: Future[Progress | None] | None = None
-    # At first there is nothing to see.
-    wait((answer,), timeout=watch.interval)
-    while not answer.done():
-        round_ends = time.monotonic() + watch.interval
-        look = look or threads.submit(watch.look)
-        awaited: tuple[Future[Any], ...] = (answer, look)
-        wait(awaited, timeout=watch.interval, return_when=FIRST_COMPLETED)
-        if answer.done():
-            break
-        progress = look.result() if look.done() else None
-        look = None if look.done() else look
-        watch.note(progress)
-        if on_progress(progress) and not watch.stop_wanted:
-            watch.stop_wanted = True
-        else:
-            wait((answer,), timeout=max(0.0, round_ends - time.monotonic()))

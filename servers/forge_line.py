@@ -100,8 +100,12 @@ class Line:
         body: bytes | None = None,
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
+        on_bytes: Callable[[bytes], object] = lambda _: None,
     ) -> Reply:
         """Send one request, with these headers too, and read its whole answer.
+
+        A body is JSON, unless `headers` say otherwise. `on_bytes` is shown the answer's pieces
+        as they come.
 
         Raises ForgeUnreachable before anything was sent, ForgeConnectionLost after that, and
         ForgeBadReply for an answer that is too large or compressed.
@@ -124,20 +128,26 @@ class Line:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = self._read(response, max_bytes)
+                content = self._read(response, max_bytes, on_bytes)
+                cookies = tuple((cookie.name, cookie.value or "") for cookie in response.cookies)
         except requests.RequestException as error:
-            raise ForgeConnectionLost(
-                f"{self.address} gave no whole answer within {deadline:g} seconds."
-                if self._is_cut.is_set()
-                else f"{self.address} closed the connection before its answer was complete."
-            ) from error
+            raise self._loss(deadline) from error
         finally:
             alarm.cancel()
             session.close()
         if credentials and response.status_code != 200:
             content = credentials.scrub(content)
         wait = response.headers.get("retry-after", "")
-        return Reply(self.address, response.status_code, content, retry_after=wait)
+        return Reply(self.address, response.status_code, content, cookies, retry_after=wait)
+
+    def _loss(self, deadline: float) -> ForgeConnectionLost:
+        if self._is_cut.is_set():
+            return ForgeConnectionLost(
+                f"{self.address} gave no whole answer within {deadline:g} seconds."
+            )
+        return ForgeConnectionLost(
+            f"{self.address} closed the connection before its answer was complete."
+        )
 
     def cut(self) -> None:
         """Close the connection under a running exchange, and forbid a later one."""
@@ -164,13 +174,16 @@ class Line:
             raise ForgeUnreachable(f"The request to {self.address} was withdrawn.")
         self._before_sending()
 
-    def _read(self, response: requests.Response, max_bytes: int) -> bytes:
+    def _read(
+        self, response: requests.Response, max_bytes: int, on_bytes: Callable[[bytes], object]
+    ) -> bytes:
         encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise ForgeBadReply(f"{self.address} answered compressed, which was not asked for.")
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):
             content += chunk
+            on_bytes(chunk)
             if len(content) > max_bytes:
                 raise ForgeBadReply(f"{self.address} answered with more than {max_bytes} bytes.")
         return bytes(content)

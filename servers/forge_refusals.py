@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from servers.foreign_data import one_line, parse_json, tame
@@ -31,6 +31,8 @@ class Reply:
     address: str
     status: int
     body: bytes
+    cookies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values of the cookies it sets; never shown."""
     retry_after: str = ""
     """What it says about when to ask again, as it says it."""
 
@@ -85,9 +87,18 @@ def _failure(
     address: str, said: Mapping[str, Any], detail: str, settings: Collection[str]
 ) -> ForgeError:
     """Read Forge's HTTP 500: the error of a run, or a refusal in disguise."""
-    error_class, reason = one_line(said.get("error") or ""), one_line(said.get("message") or "")
+    error_class = one_line(said.get("error") or "")
+    # AUTOMATIC1111 has another name for the text.
+    reason = one_line(said.get("message") or said.get("errors") or "")
     if not error_class and detail:
         return ForgeRejected(f"{address} refused the parameters: {detail}")
+    return failure_in_a_run(address, error_class, reason, settings)
+
+
+def failure_in_a_run(
+    address: str, error_class: str, reason: str, settings: Collection[str] = ()
+) -> ForgeError:
+    """Tell from the error a run ended in what went wrong; it overrode `settings`."""
     if error_class == "KeyError" and (setting := reason.strip("'\"")) in settings:
         return ForgeUnknownSetting(address, setting)
     if reason.startswith(_REFUSALS_IN_A_RUN):

@@ -6,9 +6,9 @@ Nothing here talks to anybody.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from servers.foreign_data import (
     decode_base64,
@@ -25,6 +25,8 @@ from servers.forge_refusals import Reply, require_answer, require_generation
 MAX_PREVIEW_BYTES = 4 * 1024 * 1024
 MAX_PIXELS = 2**28
 """Of one picture: 16,384 x 16,384."""
+
+Picture = TypeVar("Picture")
 
 TaskState = Literal["active", "queued", "completed", "unknown"]
 
@@ -140,6 +142,11 @@ def read_names(reply: Reply, key: str) -> tuple[str, ...]:
     return tuple(_text(item, key) for item in _listing(reply))
 
 
+def read_app_id(reply: Reply) -> str:
+    """Read the number a Forge drew for its page when it started."""
+    return str(_object(reply).get("app_id", ""))
+
+
 def read_options(reply: Reply) -> dict[str, Any]:
     return _object(reply)
 
@@ -201,19 +208,45 @@ def read_generation(
     answer = _parsed(reply)
     if not isinstance(answer, dict) or not isinstance(answer.get("images"), list):
         raise ForgeBadReply(f"{reply.address} answered a generation without a list of images.")
-    info = _info(reply, answer.get("info"))
-    first = info.get("index_of_first_image")
-    first = first if isinstance(first, int) and first > 0 else 0
-    pictures = answer["images"][first : first + expected_images]
-    if len(pictures) < expected_images and not may_be_partial:
-        raise ForgeBadReply(
-            f"{reply.address} answered with {len(pictures)} of {expected_images} images."
-        )
+    info = read_info(reply.address, answer.get("info"))
+    pictures = ours_among(
+        answer["images"],
+        info,
+        address=reply.address,
+        expected_images=expected_images,
+        may_be_partial=may_be_partial,
+    )
+    return generation_of(
+        reply.address, info, tuple(_png(reply.address, picture) for picture in pictures)
+    )
+
+
+def ours_among(
+    pictures: Sequence[Picture],
+    info: Mapping[str, Any],
+    *,
+    address: str,
+    expected_images: int,
+    may_be_partial: bool,
+) -> Sequence[Picture]:
+    """Leave out what Forge shows beside the pictures asked for: a grid before, others after.
+
+    Raises ForgeBadReply for fewer than expected, unless `may_be_partial`.
+    """
+    first = _first_image(info)
+    ours = pictures[first : first + expected_images]
+    if len(ours) < expected_images and not may_be_partial:
+        raise ForgeBadReply(f"{address} answered with {len(ours)} of {expected_images} images.")
+    return ours
+
+
+def generation_of(address: str, info: dict[str, Any], images: tuple[bytes, ...]) -> Generation:
+    """Put a generation together from its pictures and what Forge says of them."""
     return Generation(
-        images=tuple(_png(reply.address, picture) for picture in pictures),
+        images=images,
         info=info,
-        seeds=_seeds(reply.address, info, len(pictures)),
-        infotexts=_infotexts(info, first, len(pictures)),
+        seeds=_seeds(address, info, len(images)),
+        infotexts=_infotexts(info, _first_image(info), len(images)),
         model_name=_text(info, "sd_model_name"),
         model_hash=_text(info, "sd_model_hash"),
     )
@@ -225,10 +258,17 @@ def read_saved_picture(reply: Reply) -> bytes:
     return _whole_png(reply.address, reply.body)
 
 
-def _info(reply: Reply, text: object) -> dict[str, Any]:
+def read_info(address: str, text: object) -> dict[str, Any]:
+    """Read what Forge says of a generation: JSON inside of its JSON."""
     if not isinstance(text, str):
-        raise ForgeBadReply(f"{reply.address} answered a generation without its info.")
-    return _object(Reply(reply.address, reply.status, text.encode("utf-8", "replace")))
+        raise ForgeBadReply(f"{address} answered a generation without its info.")
+    return _object(Reply(address, 200, text.encode("utf-8", "replace")))
+
+
+def _first_image(info: Mapping[str, Any]) -> int:
+    """How many pictures in front are none of those asked for: the grid."""
+    first = info.get("index_of_first_image")
+    return first if isinstance(first, int) and first > 0 else 0
 
 
 def _seeds(address: str, info: Mapping[str, Any], count: int) -> tuple[int, ...]:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any, Protocol
 
 from servers.forge_errors import (
     ForgeConnectionLost,
     ForgeError,
     ForgeStalled,
 )
-from servers.forge_replies import Activity, Progress
+from servers.forge_replies import Activity, Generation, Progress
 from servers.forge_timing import Timing
 
 
-class Forge(Protocol):
-    """What a watch asks of the client."""
+class Followed(Protocol):
+    """A Forge at which a generation of ours is under way."""
 
     address: str
     timing: Timing
 
-    def activity(self) -> Activity: ...
+    def activity(self) -> Activity | None:
+        """What that Forge as a whole is doing; None if it doesn't say."""
 
     def progress(
         self, task_id: str, *, preview: bool = False, preview_id: int = -1
     ) -> Progress: ...
 
-    def interrupt(self, task_id: str) -> bool: ...
+    def stop(self, task_id: str, seen: Progress) -> None:
+        """Stop the task, last seen so, if that is safe now."""
 
 
 class Watch:
@@ -35,7 +41,7 @@ class Watch:
     not waited for an hour.
     """
 
-    def __init__(self, forge: Forge, task_id: str, *, preview: bool) -> None:
+    def __init__(self, forge: Followed, task_id: str, *, preview: bool) -> None:
         self._forge = forge
         self._timing = forge.timing
         self._task_id = task_id
@@ -66,8 +72,8 @@ class Watch:
                 self._task_id, preview=self._preview, preview_id=self._preview_id
             )
             self._notice_foreign_interrupt(activity, progress)
-            if self.stop_wanted and progress.state == "active":
-                self._forge.interrupt(self._task_id)
+            if self.stop_wanted:
+                self._forge.stop(self._task_id, progress)
         except ForgeError:
             return None
         self._preview_id = progress.preview_id
@@ -83,8 +89,16 @@ class Watch:
             activity = self._forge.activity()
         except ForgeError:
             return
-        if activity.stopped and not activity.busy and not self.stop_wanted:
+        if activity and activity.stopped and not activity.busy and not self.stop_wanted:
             self.foreign_interrupt = True
+
+    def mark(self, generation: Generation) -> Generation:
+        """The same generation, with what is known of who stopped it."""
+        return replace(
+            generation,
+            interrupted=self.stop_wanted,
+            foreign_interrupt=self.foreign_interrupt,
+        )
 
     def note(self, progress: Progress | None) -> None:
         """Count one round. Raises ForgeError when patience is at its end.
@@ -123,9 +137,36 @@ class Watch:
         self._seen = seen
         return changed
 
-    def _notice_foreign_interrupt(self, activity: Activity, progress: Progress) -> None:
+    def _notice_foreign_interrupt(self, activity: Activity | None, progress: Progress) -> None:
         # The activity was asked first; only between two sights of our task is it surely ours.
         active = progress.state == "active"
-        if activity.stopped and active and self._seen_active and not self.stop_wanted:
+        stopped = activity is not None and activity.stopped
+        if stopped and active and self._seen_active and not self.stop_wanted:
             self.foreign_interrupt = True
         self._seen_active = active
+
+
+def follow(
+    answer: Future[Any],
+    watch: Watch,
+    threads: ThreadPoolExecutor,
+    on_progress: Callable[[Progress | None], bool],
+) -> None:
+    """Look at the drawing in every poll interval until its answer is there."""
+    look: Future[Progress | None] | None = None
+    # At first there is nothing to see.
+    wait((answer,), timeout=watch.interval)
+    while not answer.done():
+        round_ends = time.monotonic() + watch.interval
+        look = look or threads.submit(watch.look)
+        awaited: tuple[Future[Any], ...] = (answer, look)
+        wait(awaited, timeout=watch.interval, return_when=FIRST_COMPLETED)
+        if answer.done():
+            break
+        progress = look.result() if look.done() else None
+        look = None if look.done() else look
+        watch.note(progress)
+        if on_progress(progress) and not watch.stop_wanted:
+            watch.stop_wanted = True
+        else:
+            wait((answer,), timeout=max(0.0, round_ends - time.monotonic()))

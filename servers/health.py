@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from django.conf import settings
 
@@ -18,6 +19,7 @@ from servers.forge import (
     ForgeUnreachable,
 )
 from servers.models import Health, Server
+from servers.probing import Capabilities, Protocol, look
 
 _ABOUT_THE_SERVER: dict[type[ForgeError], Health] = {
     ForgeUnreachable: Health.OFFLINE,
@@ -31,24 +33,23 @@ _ABOUT_THE_SERVER: dict[type[ForgeError], Health] = {
 
 @dataclass(frozen=True)
 class Verdict:
+    """How a look at a server ended; `found` only if it can take jobs."""
+
     health: Health
     reason: str = ""
+    found: Capabilities | None = None
 
 
 def probe(server: Server) -> Verdict:
     """Ask a server whether it can take jobs. Takes as long as a few time-outs at worst."""
     try:
-        found = server.client().probe()
+        protocol = cast(Protocol, server.protocol)
+        found = look(server.api_client(), server.page_client(), protocol)
     except ForgeUnreachable as error:
         return Verdict(Health.OFFLINE, f"{error}{_hint(server)}")
     except ForgeError as error:
         return _judge(error)
-    if not found.has_progress:
-        return Verdict(
-            Health.ONLINE,
-            f"{server.address} runs with --nowebui: its jobs can be neither followed nor stopped.",
-        )
-    return Verdict(Health.ONLINE)
+    return Verdict(Health.ONLINE, found.hint, found)
 
 
 def _hint(server: Server) -> str:
@@ -85,6 +86,7 @@ def _keep(server: Server, verdict: Verdict) -> None:
         health=verdict.health,
         reason=verdict.reason,
         address=server.address,
+        found=verdict.found.as_json() if verdict.found else None,
     )
 
 

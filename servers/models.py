@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Self, cast
 
 from django.conf import settings
@@ -15,6 +14,8 @@ from servers.address import DEFAULT_PORT, Address, Scheme, refusal_of_peer
 from servers.aliases import MAX_KEY_LENGTH, MAX_LENGTH, alias_key
 from servers.credentials import SealBroken, unseal
 from servers.forge import Credentials, ForgeClient, ForgeUnauthorized, Timing
+from servers.forge_session import ForgeSession
+from servers.forge_ways import Forge, Way
 
 
 class Health(models.TextChoices):
@@ -25,6 +26,14 @@ class Health(models.TextChoices):
     OFFLINE = "offline"
     UNAUTHORIZED = "unauthorized"
     NOT_READY = "not_ready"
+
+
+class Protocol(models.TextChoices):
+    """How a server is to be talked to: over its API, over its page, or as it was started."""
+
+    AUTO = "auto"
+    API = "api"
+    SESSION = "session"
 
 
 class Drain(models.TextChoices):
@@ -88,6 +97,13 @@ class Server(models.Model):
     # Whether its Forge keeps a copy of each picture, from which a lost answer is made good.
     keeps_copies = models.BooleanField(default=True, db_default=True)
 
+    protocol = models.CharField(
+        max_length=8, choices=Protocol.choices, default=Protocol.AUTO, db_default="auto"
+    )
+    # What the last look that succeeded found, see servers.probing.
+    capabilities = models.JSONField(default=dict, db_default={}, blank=True)
+    capabilities_at = models.DateTimeField(null=True, blank=True)
+
     is_paused = models.BooleanField(default=False)
     # A paused server that somebody waits for to be idle, or that is by now.
     drain = models.CharField(
@@ -125,31 +141,59 @@ class Server(models.Model):
         """The base URL of that Forge."""
         return Address(cast(Scheme, self.scheme), self.host, self.port).url
 
-    def client(self, timing: Timing | None = None) -> ForgeClient:
+    @property
+    def way(self) -> Way:
+        """How it is talked to: as a person chose, or as it was last seen to be started."""
+        chosen = self.capabilities.get("way") if self.protocol == Protocol.AUTO else self.protocol
+        return "session" if chosen == "session" else "api"
+
+    def client(self, timing: Timing | None = None) -> Forge:
         """Return a client of that Forge, patient as `timing` says.
 
-        Raises ForgeUnauthorized when the stored password cannot be read any more.
+        Raises ForgeUnauthorized when a stored password cannot be read any more.
         """
+        if self.way == "session":
+            return self.page_client(timing)
+        return self.api_client(timing)
+
+    def api_client(self, timing: Timing | None = None) -> ForgeClient:
+        """A client of its API, see `client`."""
         return ForgeClient(
             self.address,
-            credentials=self._readable_credentials(),
+            credentials=self._api_login(),
+            page_credentials=self._login(),
             timing=timing or _patience(),
-            guard=partial(refusal_of_peer, own_services=settings.OWN_SERVICES),
+            guard=_guard,
         )
 
-    def _readable_credentials(self) -> Credentials | None:
+    def page_client(self, timing: Timing | None = None) -> ForgeSession:
+        """A client of its page, see `client`."""
+        return ForgeSession(
+            self.address,
+            page_credentials=self._login(),
+            timing=timing or _patience(),
+            guard=_guard,
+        )
+
+    def _login(self) -> Credentials | None:
+        """The page's."""
+        return self._credentials(self.username, self.password_sealed)
+
+    def _api_login(self) -> Credentials | None:
+        """The API's: its own if there is one, else the page's."""
+        own = self._credentials(self.api_username, self.api_password_sealed)
+        return own or self._login()
+
+    def _credentials(self, username: str, sealed: str) -> Credentials | None:
         try:
-            return self._credentials()
+            return Credentials(username, unseal(sealed)) if username or sealed else None
         except SealBroken as error:
             raise ForgeUnauthorized(
                 f"The stored password for {self.address} cannot be read, because this "
                 "installation's secret key is another one now. Enter the password again."
             ) from error
 
-    def _credentials(self) -> Credentials | None:
-        """What the API routes ask for: their own pair if there is one, else the page's."""
-        if self.api_username or self.api_password_sealed:
-            return Credentials(self.api_username, unseal(self.api_password_sealed))
-        if self.username or self.password_sealed:
-            return Credentials(self.username, unseal(self.password_sealed))
-        return None
+
+def _guard(ours: str, theirs: str, port: int) -> str | None:
+    """Refuse a peer that is one of our own services."""
+    return refusal_of_peer(ours, theirs, port, own_services=settings.OWN_SERVICES)

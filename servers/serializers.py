@@ -10,7 +10,7 @@ from servers.address import Address, parse_address, parse_url
 from servers.aliases import MAX_LENGTH, clean_alias
 from servers.errors import ServerAddressInvalid
 from servers.fleet import Logins
-from servers.models import Server
+from servers.models import Protocol, Server
 
 
 class ServerSerializer(serializers.ModelSerializer[Server]):
@@ -37,6 +37,9 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
             "api_username",
             "has_api_password",
             "keeps_copies",
+            "protocol",
+            "capabilities",
+            "capabilities_at",
             "health",
             "health_reason",
             "checked_at",
@@ -78,6 +81,7 @@ class ServerInput(serializers.Serializer[Server]):
     apiUrl = serializers.CharField(max_length=300, required=False)  # noqa: N815
     description = serializers.CharField(max_length=500, required=False, allow_blank=True)
     keeps_copies = serializers.BooleanField(required=False)
+    protocol = serializers.ChoiceField(Protocol.choices, required=False)
     username = _name()
     password = _secret()
     api_username = _name()
@@ -103,7 +107,7 @@ class ServerInput(serializers.Serializer[Server]):
             api_username=given.get("api_username"),
             api_password=given.get("api_password"),
         )
-        plain = ("alias", "address", "description", "keeps_copies")
+        plain = ("alias", "address", "description", "keeps_copies", "protocol")
         return {"logins": logins, **{name: given[name] for name in plain if name in given}}
 
     def _address(self, given: dict[str, Any]) -> Address | None:

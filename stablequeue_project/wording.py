@@ -78,7 +78,7 @@ _HEALTH_HELP = {
     "unknown": "",
     "offline": "Switch it on, or pause it here if it is to stay off.",
     "unauthorized": "Enter the pair under Servers.",
-    "not_ready": "Start Forge with --api, or wait until it has started.",
+    "not_ready": "Wait until it has started. If it has, look at the address.",
 }
 
 _DRAIN_SENTENCE = {

@@ -1,18 +1,16 @@
-"""Forge's routes, as a server started with --api answers them."""
+"""Forge's own routes: generation, progress, options, lists, pictures."""
 
 from __future__ import annotations
 
 import json
 import random
-import re
 import socket
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from PIL import Image
-from werkzeug.routing import BaseConverter, Rule
 from werkzeug.wrappers import Request, Response
 
 from servers.simulator import parameters, pictures
@@ -20,54 +18,34 @@ from servers.simulator.answers import broken, json_answer
 from servers.simulator.engine import Engine, Order, Result
 from servers.simulator.errors import PlainRunError, RefusalError, RunError
 from servers.simulator.faults import Stage
+from servers.simulator.infotext_reader import read_infotext
 from servers.simulator.limits import MAX_PIXELS
-from servers.simulator.recipe import VERSION
-
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-_SIZE = re.compile(r"^(\d+)x(\d+)$")
-
-
-class AnyPath(BaseConverter):
-    """The rest of the address, slashes at its beginning included."""
-
-    regex = ".*"
-    part_isolating = False
+from servers.simulator.switchboard import Answer, Routes
 
 
 class ForgeApi:
-    """Every route of Forge that the simulator knows."""
+    """Forge's own routes, as against those of its page."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        port: Callable[[], int],
-        nowebui: bool = False,
-        page_login: bool = False,
-    ) -> None:
+    def __init__(self, engine: Engine, *, port: Callable[[], int | None]) -> None:
         self._engine = engine
         self._lists = engine.lists
         self._port = port
-        self._nowebui = nowebui
-        self._page_login = page_login
-        self._app_id = random.getrandbits(64)
 
-    def rules(self) -> list[Rule]:
-        """The routing table; each endpoint is called with the request and the path's values."""
-        gets = {
-            "/": self._front_page,
-            "/app_id": self._of({"app_id": self._app_id}),
-            "/login_check": self._of(None),
-            "/queue/status": self._of(_IDLE_PAGE_QUEUE),
+    def routes(self) -> Routes:
+        """Answers by method and path; each is called with the request and the path's values."""
+        gets: dict[str, Answer] = {
             "/internal/ping": self._of({}),
             "/internal/pending-tasks": self._pending_tasks,
             "/internal/profile-startup": self._of(_STARTUP_PROFILE),
             "/controlnet/model_list": self._of({"model_list": ["None"]}),
+            "/sd_extra_networks/metadata": self._of({}),
+            "/sd_extra_networks/cover-images": self._no_cover,
             "/sdapi/v1/progress": self._overall_progress,
             "/sdapi/v1/options": self._options,
             "/sdapi/v1/sd-models": self._sd_models,
             "/sdapi/v1/loras": self._loras,
-            "/sdapi/v1/sd-modules": self._of([]),
+            "/sdapi/v1/sd-modules": self._sd_modules,
+            "/sdapi/v1/sd-vae": self._sd_modules,
             "/sdapi/v1/samplers": self._of(self._lists["samplers"]),
             "/sdapi/v1/schedulers": self._of(self._lists["schedulers"]),
             "/sdapi/v1/upscalers": self._of(self._lists["upscalers"]),
@@ -82,7 +60,7 @@ class ForgeApi:
             "/file=<path:path>": self._file,
             "/file/<path:path>": self._file,
         }
-        posts = {
+        posts: dict[str, Answer] = {
             "/internal/progress": self._task_progress,
             "/sdapi/v1/txt2img": self._txt2img,
             "/sdapi/v1/img2img": self._img2img,
@@ -91,43 +69,33 @@ class ForgeApi:
             "/sdapi/v1/options": self._set_options,
             "/sdapi/v1/refresh-checkpoints": self._refresh_checkpoints,
             "/sdapi/v1/refresh-loras": self._of(None),
+            "/sdapi/v1/refresh-vae": self._of(None),
             "/sdapi/v1/unload-checkpoint": self._of({}),
             "/sdapi/v1/reload-checkpoint": self._of({}),
             "/sdapi/v1/png-info": self._png_info,
             "/sdapi/v1/extra-single-image": self._extra_single_image,
         }
-        return [
-            Rule(path, endpoint=self._guarded(path, answer), methods=[method])
-            for method, routes in (("GET", gets), ("POST", posts))
-            for path, answer in routes.items()
-            if not self._nowebui or path.startswith(("/sdapi/", "/controlnet/"))
-        ]
-
-    def _guarded(self, path: str, answer: Any) -> Any:
-        """A route of the page asks for the page's login if there is one."""
-        if self._page_login and path.startswith(("/file", "/queue/", "/login_check")):
-            return self._refuse_stranger
-        return answer
-
-    def _refuse_stranger(self, _request: Request, **_values: str) -> Response:
-        raise RefusalError(401, "Not authenticated")
+        return {
+            **{("GET", path): answer for path, answer in gets.items()},
+            **{("POST", path): answer for path, answer in posts.items()},
+        }
 
     @staticmethod
-    def _of(value: Any) -> Any:
+    def _of(value: Any) -> Answer:
         """A route that always answers the same."""
         return lambda _request: json_answer(value)
 
     # --- generation ------------------------------------------------------------------
 
     def _txt2img(self, request: Request) -> Response:
-        body = parameters.read(request.get_data(), parameters.TXT2IMG)
+        body = self._read(request, parameters.TXT2IMG)
         self._arrive(body)
         self._check_scripts("txt2img", body)
         result = self._engine.generate(_order("txt2img", body, request), list)
         return self._generated(body, result)
 
     def _img2img(self, request: Request) -> Response:
-        body = parameters.read(request.get_data(), parameters.IMG2IMG)
+        body = self._read(request, parameters.IMG2IMG)
         self._arrive(body)
         if body["init_images"] is None:
             raise RefusalError(404, "Init image not found")
@@ -142,6 +110,12 @@ class ForgeApi:
         if not body["include_init_images"]:
             body["init_images"] = body["mask"] = None
         return self._generated(body, result)
+
+    def _read(self, request: Request, fields: Mapping[str, parameters.Field]) -> dict[str, Any]:
+        """The request; fields this relative does not know keep their defaults."""
+        said = parameters.read_object(request.get_data())
+        heard = json.dumps(self._engine.flavour.heard(said)).encode()
+        return parameters.read(heard, fields)
 
     def _arrive(self, body: dict[str, Any]) -> None:
         if fault := self._engine.faults.take(Stage.ARRIVAL, body["prompt"] or ""):
@@ -172,7 +146,8 @@ class ForgeApi:
             case "not_png":
                 images = [pictures.as_base64(b"these bytes are no picture") for _ in images]
         info = json.dumps(result.info, ensure_ascii=False)
-        return broken(json_answer({"images": images, "parameters": body, "info": info}), fault)
+        said = self._engine.flavour.heard(body)
+        return broken(json_answer({"images": images, "parameters": said, "info": info}), fault)
 
     # --- progress and control --------------------------------------------------------
 
@@ -221,8 +196,19 @@ class ForgeApi:
     def _sd_models(self, _request: Request) -> Response:
         return json_answer(self._engine.catalogue.sd_models())
 
+    def _sd_modules(self, _request: Request) -> Response:
+        return json_answer(
+            [
+                {"model_name": name, "filename": str(self._engine.catalogue.root / path)}
+                for name, path in self._engine.modules.items()
+            ]
+        )
+
     def _loras(self, _request: Request) -> Response:
         return json_answer(self._engine.catalogue.lora_list())
+
+    def _no_cover(self, _request: Request) -> Response:
+        raise RefusalError(404, "File not found")
 
     def _refresh_checkpoints(self, _request: Request) -> Response:
         with self._engine.gate.turn():
@@ -233,6 +219,8 @@ class ForgeApi:
         """Forge cannot show its flags when --port was given: its own answer fails its own check."""
         port = self._port()
         flags = {**self._lists["cmd_flags"], "port": port}
+        if port is None:
+            return json_answer({key: flags[key] for key in flags if key not in _FLAGS_NOT_SHOWN})
         message = (
             "1 validation errors:\n  {'type': 'string_type', 'loc': ('response', 'port'), "
             f"'msg': 'Input should be a valid string', 'input': {port}, "
@@ -247,12 +235,12 @@ class ForgeApi:
         data = self._engine.outputs.fetch(path)
         kinds = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
         kind = kinds.get(path.rsplit(".", 1)[-1].lower(), "image/png")
-        return Response(data, content_type=kind)
+        return Response(data, content_type=kind, headers={"Accept-Ranges": "bytes"})
 
     def _png_info(self, request: Request) -> Response:
         body = parameters.read(request.get_data(), parameters.PNG_INFO)
         infotext = str(pictures.decode_base64(body["image"]).info.get("parameters", ""))
-        answer = {"info": infotext, "items": {}, "parameters": _parse_infotext(infotext)}
+        answer = {"info": infotext, "items": {}, "parameters": read_infotext(infotext)}
         return json_answer(answer)
 
     def _extra_single_image(self, request: Request) -> Response:
@@ -275,10 +263,6 @@ class ForgeApi:
         image = pictures.as_base64(pictures.encode(picture, infotext or html))
         return json_answer({"html_info": f"<p>{html}</p>", "image": image})
 
-    def _front_page(self, _request: Request) -> Response:
-        text = f"StableQueue's Forge simulator, as {VERSION}. It has no page of its own.\n"
-        return Response(text, content_type="text/plain; charset=utf-8")
-
 
 def _order(kind: str, body: dict[str, Any], request: Request) -> Order:
     connection = request.environ.get("werkzeug.socket")
@@ -294,65 +278,10 @@ def _order(kind: str, body: dict[str, Any], request: Request) -> Order:
     return Order(kind, body, task_id, f"scripts_{kind}", cut_connection=cut)
 
 
-def _parse_infotext(infotext: str) -> dict[str, Any]:
-    """What Forge reads out of an infotext, with the values it assumes for what is not said."""
-    if not infotext:
-        return {}
-    *prompt_lines, last = infotext.split("\n")
-    prompt, _, negative = "\n".join(prompt_lines).partition("Negative prompt:")
-    return {
-        **dict(_read_pairs(_PAIR.findall(last))),
-        "Prompt": prompt.strip(),
-        "Negative prompt": negative.strip(),
-        **_INFOTEXT_DEFAULTS,
-    }
-
-
-def _read_pairs(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    for key, value in pairs:
-        if key == "Model":
-            continue
-        text = json.loads(value) if value.startswith('"') else value
-        size = _SIZE.match(text)
-        if size:
-            yield f"{key}-1", size[1]
-            yield f"{key}-2", size[2]
-        else:
-            yield key, text
-
-
-_IDLE_PAGE_QUEUE = {
-    "msg": "estimation",
-    "event_id": None,
-    "rank": None,
-    "queue_size": 0,
-    "rank_eta": None,
-}
+_FLAGS_NOT_SHOWN = {"disable_extension_access", "webui_is_non_local"}
+"""Worked out by Forge itself, so they are in no answer that passes its check."""
 _STARTUP_PROFILE = {"total": 12.9, "records": {"launcher": 0.3, "import torch": 4.8}}
 _MEMORY = {
     "ram": {"free": 18379182080.0, "used": 6897319936, "total": 25276502016.0},
     "cuda": {"error": "unavailable"},
-}
-_INFOTEXT_DEFAULTS: dict[str, Any] = {
-    "Clip skip": "1",
-    "Hires resize-1": 0,
-    "Hires resize-2": 0,
-    "Hires sampler": "Use same sampler",
-    "Hires schedule type": "Use same scheduler",
-    "Hires checkpoint": "Use same checkpoint",
-    "Hires prompt": "",
-    "Hires negative prompt": "",
-    "Mask mode": "Inpaint masked",
-    "Masked content": "original",
-    "Inpaint area": "Whole picture",
-    "Masked area padding": 32,
-    "RNG": "GPU",
-    "Schedule max sigma": 0,
-    "Schedule min sigma": 0,
-    "Schedule rho": 0,
-    "VAE Encoder": "Full",
-    "VAE Decoder": "Full",
-    "FP8 weight": "Disable",
-    "Refiner switch by sampling steps": False,
-    "Hires VAE/TE": ["Use same choices"],
 }

@@ -8,8 +8,10 @@ job, as in Forge: the loaded checkpoint, leaked options, known hashes, task ids,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from PIL import Image
@@ -19,6 +21,7 @@ from servers.simulator.catalogue import Catalogue, ModelFile
 from servers.simulator.errors import AbortedError, PlainRunError, RunError
 from servers.simulator.faults import Fault, FaultPlan, Stage
 from servers.simulator.files import Outputs
+from servers.simulator.flavours import Flavour
 from servers.simulator.gate import Gate
 from servers.simulator.journal import Generation, Journal, Outcome
 from servers.simulator.limits import OUT_OF_MEMORY, refuse_the_impossible
@@ -51,6 +54,8 @@ class Result:
     info: dict[str, Any]
     images: list[Image.Image] = field(default_factory=list)
     infotexts: list[str] = field(default_factory=list)
+    paths: list[str | None] = field(default_factory=list)
+    """Where each picture was saved; None for one that was not."""
     interrupted: bool = False
 
 
@@ -63,6 +68,8 @@ class Engine:
         options: Options,
         lists: dict[str, Any],
         *,
+        modules: Sequence[str],
+        flavour: Flavour,
         seconds: float,
         load_seconds: float,
         journal: Journal,
@@ -73,6 +80,9 @@ class Engine:
         self.catalogue = catalogue
         self.options = options
         self.lists = lists
+        self.flavour = flavour
+        self.modules = {PurePosixPath(path).name: path for path in modules}
+        """Paths of VAEs and text encoders below Forge's folder, by their names."""
         self.seconds = seconds
         self.load_seconds = load_seconds
         self.journal = journal
@@ -80,6 +90,8 @@ class Engine:
         self.gate = Gate()
         self.progress = Progress(options, journal=journal, faults=faults, lock=self.gate.changed)
         self.outputs = outputs
+        self.page_results: deque[tuple[str, Result]] = deque(maxlen=2)
+        """What the page's last runs gave, for its button that restores a lost result."""
         self._die = die
         self._loaded: ModelFile | None = None
         self._load_mark: str | None = None
@@ -96,7 +108,8 @@ class Engine:
         stays queued for ever. After any other failure it stays active until the next job.
         """
         with self.gate.changed:
-            self.progress.tasks.add(order.task_id)
+            if order.task_id:
+                self.progress.tasks.add(order.task_id)
             self.gate.changed.notify_all()
         with self.gate.turn():
             start_pictures = prepare()
@@ -105,12 +118,15 @@ class Engine:
             try:
                 result = self._process(order, entry, start_pictures)
                 outcome = "interrupted" if result.interrupted else "completed"
+                if order.from_page:
+                    self.page_results.append((order.task_id, result))
                 return result
             finally:
                 with self.gate.changed:
                     if outcome != "failed" or order.from_page:
                         self.progress.tasks.finish(order.task_id)
-                    self.progress.state.end()
+                    self.progress.state.end(forget_stop=order.from_page)
+                    self.gate.changed.notify_all()
                 self.journal.end(entry, outcome)
 
     def _begin(self, order: Order) -> Generation:
@@ -194,7 +210,14 @@ class Engine:
             clip_skip=int(self.options["CLIP_stop_at_last_layers"]),
             loras=[] if prompt is None else self.catalogue.loras_in(prompt),
             job_timestamp=self.progress.state.job_timestamp,
+            flavour=self.flavour,
+            modules=self._modules_in_use(),
         )
+
+    def _modules_in_use(self) -> list[str]:
+        """Names without endings. Modules this server hasn't are passed over without a word."""
+        wanted = (PureWindowsPath(path).name for path in self.options["forge_additional_modules"])
+        return [PurePosixPath(name).stem for name in wanted if name in self.modules]
 
     # --- drawing ---------------------------------------------------------------------
 
@@ -209,7 +232,7 @@ class Engine:
         for batch in range(batches):
             with self.gate.changed:
                 self.progress.state.skipped = False
-                if self._interrupted():
+                if self._interrupted() or self.progress.state.stopping_generation:
                     result.interrupted = True
                     break
                 if batches > 1:
@@ -224,7 +247,7 @@ class Engine:
                     picture = pictures.over(start_pictures[0], picture, strength)
                 result.images.append(picture)
                 result.infotexts.append(recipe.infotext(index))
-                self._save(order, recipe, index, picture, folder)
+                result.paths.append(self._save(order, recipe, index, picture, folder))
             with self.gate.changed:
                 result.interrupted = done < 1 and self._interrupted()
                 self.progress.state.next_job()
@@ -238,7 +261,8 @@ class Engine:
         seconds = per_batch / len(recipe.passes)
         for number, steps in enumerate(recipe.passes):
             if number > 0:
-                if order.request["hr_additional_modules"] is None:
+                lacks_modules = order.request["hr_additional_modules"] is None
+                if lacks_modules and self.flavour.hires_needs_modules:
                     raise RunError("TypeError", "argument of type 'NoneType' is not iterable")
                 with self.gate.changed:
                     self.progress.state.next_job()
@@ -283,15 +307,16 @@ class Engine:
 
     def _save(
         self, order: Order, recipe: Recipe, index: int, picture: Image.Image, folder: str
-    ) -> None:
-        """Write a picture if the job wants it on disk. Half ones are not written."""
+    ) -> str | None:
+        """Write a picture if the job wants it on disk; its path. Half ones are not written."""
         stopped = self._interrupted() or self.progress.state.skipped
         if stopped and not self.options["save_incomplete_images"]:
-            return
-        if order.request["save_images"] and self.options["samples_save"]:
-            ending = self.options["samples_format"]
-            data = pictures.encode(picture, recipe.infotext(index), ending)
-            self.outputs.save(folder, recipe, index, data, self.options)
+            return None
+        if not order.request["save_images"] or not self.options["samples_save"]:
+            return None
+        ending = self.options["samples_format"]
+        data = pictures.encode(picture, recipe.infotext(index), ending)
+        return self.outputs.save(folder, recipe, index, data, self.options)
 
     def _put_grid_first(self, order: Order, result: Result, folder: str) -> int:
         """Put a grid in front of the pictures where Forge does; the place of the first picture."""
@@ -299,12 +324,14 @@ class Engine:
         alone = len(result.images) < 2 and options["grid_only_if_multiple"]
         if not order.request["save_images"] or alone or not result.images:
             return 0
-        sheet = pictures.grid(result.images)
+        sheet, path = pictures.grid(result.images), None
         if options["grid_save"]:
             grids = options["outdir_grids"] or options[f"outdir_{order.kind}_grids"]
-            self.outputs.save_grid(grids, pictures.encode(sheet, result.infotexts[0]), options)
+            data = pictures.encode(sheet, result.infotexts[0])
+            path = self.outputs.save_grid(grids, data, options)
         if not options["return_grid"]:
             return 0
         result.images.insert(0, sheet)
+        result.paths.insert(0, path)
         result.infotexts.insert(0, result.infotexts[0])
         return 1

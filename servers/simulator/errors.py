@@ -35,8 +35,10 @@ class PlainRunError(RunError):
 class RefusalError(SimulatorError):
     """An answer of `status` with `detail`: a sentence, or pydantic's list of complaints."""
 
-    def __init__(self, status: int, detail: Any) -> None:
+    def __init__(self, status: int, detail: Any, *, challenge: str | None = None) -> None:
         super().__init__(f"{status}: {detail}")
+        self.challenge = challenge
+        """The kind of credentials that would help, as WWW-Authenticate says it."""
         self.status = status
         self.detail = detail
 

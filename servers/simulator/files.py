@@ -8,6 +8,7 @@ from __future__ import annotations
 import ntpath
 import posixpath
 import re
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -21,6 +22,10 @@ from servers.simulator.recipe import Recipe
 KEPT_FILES = 2000
 """Older pictures are dropped, so that a long benchmark does not fill the memory."""
 
+LINUX_TEMPORARY = "/home/user/.cache/gradio"
+WINDOWS_TEMPORARY = "C:\\Users\\user\\AppData\\Local\\Temp\\gradio"
+"""Where pictures go that the page shows and Forge does not keep."""
+
 _TOKEN = re.compile(r"(.*?)(?:\[([^\[\]]+)\]|$)", re.DOTALL)
 _UNSAFE = re.compile(r"[\\/:*?\"<>|\r\n\t ]+")
 
@@ -30,19 +35,38 @@ class Outputs:
 
     def __init__(self, root: PurePath) -> None:
         self._root = root
+        is_windows = isinstance(root, PureWindowsPath)
+        self._temporary = WINDOWS_TEMPORARY if is_windows else LINUX_TEMPORARY
         self._flavour = ntpath if isinstance(root, PureWindowsPath) else posixpath
         self._files: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def save(self, folder: str, recipe: Recipe, index: int, data: bytes, options: Options) -> None:
-        """Write one picture under the name the options give it. An equal name is replaced."""
+    def save(self, folder: str, recipe: Recipe, index: int, data: bytes, options: Options) -> str:
+        """Write one picture under the name the options give it; its path.
+
+        An equal name is replaced.
+        """
         pattern = options["samples_filename_pattern"]
         if not pattern:
             pattern = "[seed]" if options["save_to_dirs"] else "[seed]-[prompt_spaces]"
-        self._write(folder, file_name(pattern, recipe, index), data, options)
+        ending, name = options["samples_format"], file_name(pattern, recipe, index)
+        folder = self._day_folder(folder, is_on=options["save_to_dirs"])
+        with self._lock:
+            if options["save_images_add_number"] or not name:
+                number = f"{self._count(folder):05}"
+                name = f"{number}-{name}" if name else number
+            return self._write(folder, f"{name}.{ending}", data)
 
-    def save_grid(self, folder: str, data: bytes, options: Options) -> None:
-        self._write(folder, "grid", data, options)
+    def save_grid(self, folder: str, data: bytes, options: Options) -> str:
+        """Write the sheet of all pictures of a run; its path. Grids are numbered by themselves."""
+        folder = self._day_folder(folder, is_on=options["grid_save_to_dirs"])
+        with self._lock:
+            return self._write(folder, f"grid-{self._count(folder):04}.png", data)
+
+    def save_temporary(self, data: bytes, ending: str) -> str:
+        """Write a picture that only the page shows, outside of the output folders; its path."""
+        with self._lock:
+            return self._write(self._temporary, f"tmp{secrets.token_hex(4)}.{ending}", data)
 
     def fetch(self, path: str) -> bytes:
         """The file at an absolute path or one relative to Forge's folder.
@@ -68,18 +92,20 @@ class Outputs:
         with self._lock:
             self._files.clear()
 
-    def _write(self, folder: str, name: str, data: bytes, options: Options) -> None:
-        parts = [folder, time.strftime("%Y-%m-%d")] if options["save_to_dirs"] else [folder]
-        ending = options["samples_format"]
-        with self._lock:
-            if options["save_images_add_number"] or not name:
-                inside = self._full(self._flavour.join(*parts)) + self._flavour.sep
-                number = sum(1 for known in self._files if known.startswith(inside))
-                name = f"{number:05}-{name}" if name else f"{number:05}"
-            full = self._full(self._flavour.join(*parts, f"{name}.{ending}"))
-            self._files[full] = data
-            while len(self._files) > KEPT_FILES:
-                self._files.popitem(last=False)
+    def _write(self, folder: str, name: str, data: bytes) -> str:
+        full = self._full(self._flavour.join(folder, name))
+        self._files[full] = data
+        while len(self._files) > KEPT_FILES:
+            self._files.popitem(last=False)
+        return full
+
+    def _day_folder(self, folder: str, *, is_on: bool) -> str:
+        return self._flavour.join(folder, time.strftime("%Y-%m-%d")) if is_on else folder
+
+    def _count(self, folder: str) -> int:
+        """How many files are in a folder."""
+        inside = self._full(folder) + self._flavour.sep
+        return sum(1 for known in self._files if known.startswith(inside))
 
     def _full(self, path: str) -> str:
         full: str = self._flavour.normpath(self._flavour.join(str(self._root), path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from servers.simulator.errors import AbortedError
@@ -51,6 +51,14 @@ class Gate:
         with self.changed:
             seen = self._stops
             if self.changed.wait_for(lambda: self._stops != seen, timeout=seconds):
+                raise AbortedError
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait, without the GPU, for what `changed` tells of. Raises AbortedError at a stop."""
+        with self.changed:
+            seen = self._stops
+            self.changed.wait_for(lambda: condition() or self._stops != seen)
+            if self._stops != seen:
                 raise AbortedError
 
     def abort(self) -> None:

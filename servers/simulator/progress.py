@@ -93,6 +93,24 @@ class Progress:
             self._note("interrupt", obeyed=obeyed)
             self.state.interrupted = self.state.interrupted or obeyed
 
+    def interrupt_from_page(self) -> bool:
+        """The page's button: with several batches the first click ends after the present one.
+
+        Whether it was such a first click.
+        """
+        with self._lock:
+            gently = (
+                not self.state.stopping_generation
+                and self.state.job_count > 1
+                and self._options["interrupt_after_current"]
+            )
+            if not gently:
+                self.interrupt()
+                return False
+            self._note("interrupt", obeyed=True)
+            self.state.stopping_generation = True
+            return True
+
     def skip(self) -> None:
         """End the present batch of whoever runs now, and go on with the next one."""
         with self._lock:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import string
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from servers.simulator import faults, parameters
 from servers.simulator.api import ForgeApi
@@ -20,8 +21,15 @@ from servers.simulator.control import Control
 from servers.simulator.engine import Engine, Order
 from servers.simulator.errors import AbortedError, SimulatorError
 from servers.simulator.files import Outputs
+from servers.simulator.flavours import FlavourName
+from servers.simulator.gradio_calls import PageCalls, offered
+from servers.simulator.gradio_page import Page
+from servers.simulator.gradio_routes import PageRoutes
 from servers.simulator.journal import Journal
+from servers.simulator.launch import Launch
+from servers.simulator.login import Login
 from servers.simulator.options import Options
+from servers.simulator.switchboard import Switchboard
 from servers.simulator.wire import Listener
 
 if TYPE_CHECKING:
@@ -41,7 +49,18 @@ class ForgeSimulator:
 
     `seconds` is the time of one batch, whatever its number of steps; `load_seconds` that
     of loading a checkpoint. `windows` lists names with backslashes, and finds them only so.
-    `nowebui` and `page_login` stand for a Forge started with --nowebui or --gradio-auth.
+    `modules` are paths of VAEs and text encoders below Forge's folder.
+
+    Ways to start a Forge: without --api (`api`), with --nowebui (`nowebui`), without --port
+    (`port_flag`), with --api-auth (`api_auth`) and --gradio-auth (`gradio_auth`), both as
+    "user:password"; `page_login` is --gradio-auth with a password nobody knows. For
+    `startup_seconds` after its port is open its own routes are missing.
+
+    `page_shift` moves the numbers and places of the page's functions and inputs, as another
+    version would; `page_without` names elem_ids it lacks; `page_heartbeat` is in seconds.
+
+    `flavour` is the member of Forge's family it stands for: forge, a1111 or neo.
+
     `on_die` is what the fault `die` does; in a test it is a sudden stop.
     """
 
@@ -55,6 +74,16 @@ class ForgeSimulator:
         windows: bool = False,
         nowebui: bool = False,
         page_login: bool = False,
+        api: bool = True,
+        api_auth: str | None = None,
+        gradio_auth: str | None = None,
+        port_flag: bool = True,
+        startup_seconds: float = 0.0,
+        modules: Sequence[str] = (),
+        flavour: FlavourName = "forge",
+        page_shift: int = 0,
+        page_without: Sequence[str] = (),
+        page_heartbeat: float = 15.0,
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
@@ -64,7 +93,21 @@ class ForgeSimulator:
             raise ValueError("A Forge needs at least one model.")
         self._models, self._loras = _files(models), _files(loras)
         self._windows = windows
-        self._nowebui, self._page_login = nowebui, page_login
+        if page_login and gradio_auth is None:
+            gradio_auth = f"somebody:{secrets.token_hex(16)}"
+        self.launch = Launch(
+            api=api,
+            nowebui=nowebui,
+            api_auth=api_auth,
+            gradio_auth=gradio_auth,
+            port_flag=port_flag,
+            startup_seconds=startup_seconds,
+            flavour=flavour,
+            page_shift=page_shift,
+            page_without=tuple(page_without),
+            page_heartbeat=page_heartbeat,
+        )
+        self._modules = modules
         self._seconds, self._load_seconds = seconds, load_seconds
         self._log = log
         self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
@@ -94,6 +137,8 @@ class ForgeSimulator:
             catalogue,
             Options(lists["options"], config),
             lists,
+            modules=self._modules,
+            flavour=self.launch.family,
             seconds=self._seconds,
             load_seconds=self._load_seconds,
             journal=self._journal,
@@ -101,30 +146,53 @@ class ForgeSimulator:
             outputs=disk.outputs if disk is not None else Outputs(catalogue.root),
             die=self._on_die,
         )
-        api = ForgeApi(
-            self.engine,
-            port=lambda: self._listener.port,
-            nowebui=self._nowebui,
-            page_login=self._page_login,
+        self._application = self._routes_of_a_start()
+
+    def _routes_of_a_start(self) -> Application:
+        launch, engine = self.launch, self.engine
+        api = ForgeApi(engine, port=lambda: self._listener.port if launch.port_flag else None)
+        page = Page(launch, choices=offered(engine))
+        calls = PageCalls(engine, page.own_values)
+        self._page = PageRoutes(page, calls, heartbeat=launch.page_heartbeat)
+        login = Login(
+            api=launch.api_auth,
+            page=launch.gradio_auth,
+            cookie_has_id=launch.family.cookie_has_id,
         )
-        self._application = Application([*api.rules(), *Control(self).rules()])
+        self._switchboard = Switchboard(launch, login)
+        rules = self._switchboard.rules({**api.routes(), **self._page.routes()})
+        return Application([*rules, *Control(self).rules()], launch.family)
 
     # --- life ------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to listen. Raises OSError if the port is taken."""
         self._listener.open()
+        self._switchboard.opened()
         self._running = True
 
     def stop(self) -> None:
         """Stop at once, as a killed Forge: connections close without an answer."""
         self._running = False
         self._listener.close()
-        self.engine.gate.abort()
+        self._abort()
 
-    def restart(self) -> None:
-        """Die and come back on the same port, with what is on the disk. The journal goes on."""
-        self.stop()
+    def restart(self, **changes: Any) -> None:
+        """Die and come back on the same port, with what is on the disk. The journal goes on.
+
+        `changes` are switches of `Launch` that are other than before. Raises WrongSwitchError.
+        """
+        self._come_back(self.launch.changed(changes), idle_only=False)
+
+    def restart_and_answer(self, **changes: Any) -> None:
+        """The same, asked for over HTTP: the answer to that is still let out."""
+        self._come_back(self.launch.changed(changes), idle_only=True)
+
+    def _come_back(self, launch: Launch, *, idle_only: bool) -> None:
+        self._running = False
+        self._listener.close(idle_only=idle_only)
+        self._abort()
+        self.launch = launch
         self._build(disk=self.engine)
         self.start()
 
@@ -191,9 +259,14 @@ class ForgeSimulator:
 
     def reset(self) -> None:
         """As just started: no jobs, no faults, nothing loaded, an empty journal."""
-        self.engine.gate.abort()
+        self._abort()
         self._journal = Journal(self._log)
         self._build()
+
+    def _abort(self) -> None:
+        """Throw out whoever waits, works or listens."""
+        self.engine.gate.abort()
+        self._page.queue.stop()
 
     def _refuse(self, seconds: float) -> None:
         """Listen to nobody for a while. Answers under way still go out."""

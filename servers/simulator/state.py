@@ -26,14 +26,15 @@ class Tasks:
         self._pending[task_id] = None
 
     def start(self, task_id: str) -> None:
-        self.current = task_id
+        self.current = task_id or None
         self._pending.pop(task_id, None)
 
     def finish(self, task_id: str) -> None:
         """Called only after success for API tasks, so a failed one stays current."""
-        if self.current == task_id:
+        if self.current == (task_id or None):
             self.current = None
-        self._finished.append(task_id)
+        if task_id:
+            self._finished.append(task_id)
 
     def forget(self) -> None:
         """Know no id any more, as after a restart."""
@@ -44,6 +45,10 @@ class Tasks:
     @property
     def pending(self) -> list[str]:
         return list(self._pending)
+
+    def at_work(self, task_id: str) -> bool:
+        """Whether it runs or waits for Forge's lock."""
+        return task_id == self.current or task_id in self._pending
 
     def known(self, task_id: str) -> bool:
         return task_id == self.current or task_id in self._pending or task_id in self._finished
@@ -68,6 +73,8 @@ class State:
 
     skipped: bool = False
     interrupted: bool = False
+    stopping_generation: bool = False
+    """The page's first click on interrupt: end after the present picture."""
     job: str = ""
     job_count: int = 0
     job_timestamp: str = field(default_factory=lambda: _timestamp())
@@ -81,7 +88,7 @@ class State:
 
     def begin(self, job: str) -> None:
         """A run takes over. How many steps it has is not known before its model is loaded."""
-        self.skipped = self.interrupted = False
+        self.skipped = self.interrupted = self.stopping_generation = False
         self.job, self.job_count, self.job_no = job, -1, 0
         self.job_timestamp = _timestamp()
         self.sampling_step = 0
@@ -92,9 +99,14 @@ class State:
         self.job_no += 1
         self.sampling_step = self.preview_step = 0
 
-    def end(self) -> None:
-        """The run is over. `interrupted` stays until the next one begins."""
+    def end(self, *, forget_stop: bool) -> None:
+        """The run is over.
+
+        `interrupted` stays until the next one begins, unless the run was the page's own.
+        """
         self.job, self.job_count = "", 0
+        if forget_stop:
+            self.skipped = self.interrupted = self.stopping_generation = False
 
     @property
     def share(self) -> float:
@@ -114,7 +126,7 @@ class State:
         return {
             "skipped": self.skipped,
             "interrupted": self.interrupted,
-            "stopping_generation": False,
+            "stopping_generation": self.stopping_generation,
             "job": self.job,
             "job_count": self.job_count,
             "job_timestamp": self.job_timestamp,

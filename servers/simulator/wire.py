@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -32,6 +32,7 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
     """Headers and body are two writes; without this each answer waits 40 ms for the other's ACK."""
     server: _Server
+    _chunked = False
 
     def run_wsgi(self) -> None:
         environ = self.make_environ()
@@ -58,18 +59,35 @@ class _Handler(WSGIRequestHandler):
         self.send_response(int(code), reason)
         for name, value in headers:
             self.send_header(name, value)
+        has_length = any(name.lower() == "content-length" for name, _ in headers)
+        self._chunked = not has_length and self.command != "HEAD" and int(code) not in (204, 304)
+        if self._chunked:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         return self.wfile.write
 
     def _send(self, pieces: Iterable[bytes]) -> None:
-        for piece in pieces:
-            self.wfile.write(piece)
+        try:
+            for piece in pieces:
+                if self._chunked and piece:
+                    piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+                self.wfile.write(piece)
+            if self._chunked:
+                self.wfile.write(b"0\r\n\r\n")
+        finally:
+            if isinstance(pieces, _Closing):
+                pieces.close()
 
     def version_string(self) -> str:
         return "uvicorn"
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 (werkzeug's name)
         """The journal tells what happened; requests are not logged."""
+
+
+@runtime_checkable
+class _Closing(Protocol):
+    def close(self) -> None: ...
 
 
 class _Server(ThreadedWSGIServer):

@@ -55,6 +55,7 @@ CODES: dict[str, Code] = {
     "JOB_OPERATION_INVALID": Code(400, "The job's status does not allow this."),
     "BATCH_NOT_FOUND": Code(404, "There is no batch with this id."),
     "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
+    "PREVIEW_NOT_FOUND": Code(404, "There is no preview of this job now."),
     "INPUT_NOT_FOUND": Code(404, "There is no such input picture."),
     # Webhooks
     "WEBHOOK_NOT_FOUND": Code(404, "There is no webhook with this id."),

@@ -238,6 +238,7 @@ def test_progress_is_told_without_an_id_and_only_when_it_changed(listen):
         "fraction": 0.25,
         "eta_seconds": 8.0,
         "phase": "generating",
+        "preview_url": f"/api/v1/queue/jobs/{job.id}/preview",
     }
     assert stream.next().data["fraction"] == 0.5
 

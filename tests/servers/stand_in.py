@@ -88,7 +88,9 @@ def stand_in() -> Iterator[StandIn]:
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
             length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length) or b"null")
+            sent = self.rfile.read(length)
+            is_form = "form" in (self.headers.get("content-type") or "")
+            body = sent.decode() if is_form else json.loads(sent or b"null")
             path = self.path.partition("?")[0]
             forge.requests.append((path, body, dict(self.headers)))
             nowhere = answer_json({"detail": "Not Found"}, 404)
@@ -107,6 +109,7 @@ def stand_in() -> Iterator[StandIn]:
         "/internal/progress": lambda handler: answer_json(forge.task)(handler),
         "/sdapi/v1/txt2img": forge.draw,
         "/sdapi/v1/interrupt": forge.interrupt,
+        "/sdapi/v1/sd-models": answer_json([]),
         "/sdapi/v1/sd-modules": answer_json([]),
     }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -243,6 +243,6 @@ def test_the_api_login_goes_before_the_pages() -> None:
     page = laptop(logins=Logins(username="page", password="p"))
     both = laptop(alias="Both", logins=Logins("page", "p", api_username="api", api_password="a"))
 
-    assert page._credentials().pair == (b"page", b"p")  # type: ignore[union-attr]
-    assert both._credentials().pair == (b"api", b"a")  # type: ignore[union-attr]
-    assert laptop(alias="Open", address=Address("http", "h", 1))._credentials() is None
+    assert page._api_login().pair == (b"page", b"p")  # type: ignore[union-attr]
+    assert both._api_login().pair == (b"api", b"a")  # type: ignore[union-attr]
+    assert laptop(alias="Open", address=Address("http", "h", 1))._api_login() is None

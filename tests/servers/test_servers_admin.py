@@ -33,6 +33,7 @@ def form(**changes: Any) -> dict[str, Any]:
         "host": "192.168.1.100",
         "port": "7860",
         "description": "",
+        "protocol": "auto",
         "username": "me",
         "password": "",
         "api_username": "",

@@ -62,7 +62,7 @@ def test_a_server_is_added_by_its_url_and_the_old_words_for_its_login(call) -> N
     assert answer.status_code == 201
     assert (answer.json()["host"], answer.json()["port"]) == ("10.0.0.5", 7860)
     assert answer.json()["has_password"]
-    assert Server.objects.get()._credentials().pair == (b"me", b" x ")  # type: ignore[union-attr]
+    assert Server.objects.get()._login().pair == (b"me", b" x ")  # type: ignore[union-attr]
 
 
 def test_a_server_keeps_copies_unless_told_otherwise(call) -> None:

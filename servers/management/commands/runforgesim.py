@@ -11,6 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from servers.simulator.flavours import FLAVOURS
+from servers.simulator.launch import WrongSwitchError
 from servers.simulator.server import DEFAULT_MODELS, ForgeSimulator, die_at_once
 
 
@@ -33,8 +35,9 @@ class Command(BaseCommand):
             "--nowebui", action="store_true", help="as a Forge started with --nowebui"
         )
         parser.add_argument(
-            "--page-login", action="store_true", help="as a Forge started with --gradio-auth"
+            "--page-login", action="store_true", help="as with --gradio-auth, password unknown"
         )
+        self._add_launch_arguments(parser)
         parser.add_argument(
             "--seconds", type=float, default=2.0, help="time of one batch, whatever its steps"
         )
@@ -43,6 +46,47 @@ class Command(BaseCommand):
         )
         parser.add_argument("--name", default="Forge simulator", help="how to call it on screen")
         parser.add_argument("--log", type=Path, help="append each start and end as a JSON line")
+
+    @staticmethod
+    def _add_launch_arguments(parser: ArgumentParser) -> None:
+        parser.add_argument("--no-api", action="store_true", help="as a Forge without --api")
+        parser.add_argument("--api-auth", metavar="USER:PASSWORD", help="as Forge's --api-auth")
+        parser.add_argument(
+            "--gradio-auth", metavar="USER:PASSWORD", help="as Forge's --gradio-auth"
+        )
+        parser.add_argument(
+            "--no-port-flag", action="store_true", help="as a Forge started without --port"
+        )
+        parser.add_argument(
+            "--startup-seconds",
+            type=float,
+            default=0.0,
+            help="for how long after its port is open its own routes are missing",
+        )
+        parser.add_argument(
+            "--modules", default="", help="paths of VAEs and text encoders, with commas between"
+        )
+        parser.add_argument(
+            "--flavour",
+            choices=list(FLAVOURS),
+            default="forge",
+            help="the member of Forge's family it stands for",
+        )
+        parser.add_argument(
+            "--page-shift",
+            type=int,
+            default=0,
+            help="by how much the numbers of the page's functions and inputs differ",
+        )
+        parser.add_argument(
+            "--page-without", default="", help="elem_ids the page lacks, with commas between"
+        )
+        parser.add_argument(
+            "--page-heartbeat",
+            type=float,
+            default=15.0,
+            help="seconds between two signs of life of a stream with nothing to say",
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         simulator = self._simulator(options)
@@ -62,18 +106,35 @@ class Command(BaseCommand):
         over.wait()
         simulator.stop()
 
-    @staticmethod
-    def _simulator(options: dict[str, Any]) -> ForgeSimulator:
+    def _simulator(self, options: dict[str, Any]) -> ForgeSimulator:
         """The simulator the options describe. Raises CommandError for impossible ones."""
-        models = [path for name in options["models"].split(",") if (path := name.strip())]
+        models = _listed(options["models"])
         if not models:
             raise CommandError("--models names no model.")
         if not 0 <= options["port"] <= 65535:
             raise CommandError("--port must be a number from 0 to 65535.")
-        if options["seconds"] < 0 or options["load_seconds"] < 0:
+        durations = options["seconds"], options["load_seconds"]
+        if min(durations) < 0:
             raise CommandError("--seconds and --load-seconds cannot be negative.")
+        try:
+            return self._made(models, options)
+        except WrongSwitchError as error:
+            raise CommandError(str(error)) from error
+
+    @staticmethod
+    def _made(models: list[str], options: dict[str, Any]) -> ForgeSimulator:
         return ForgeSimulator(
             models,
+            api=not options["no_api"],
+            api_auth=options["api_auth"],
+            gradio_auth=options["gradio_auth"],
+            port_flag=not options["no_port_flag"],
+            startup_seconds=options["startup_seconds"],
+            modules=_listed(options["modules"]),
+            flavour=options["flavour"],
+            page_shift=options["page_shift"],
+            page_without=_listed(options["page_without"]),
+            page_heartbeat=options["page_heartbeat"],
             seconds=options["seconds"],
             load_seconds=options["load_seconds"],
             windows=options["windows"],
@@ -84,3 +145,8 @@ class Command(BaseCommand):
             log=options["log"],
             on_die=die_at_once,
         )
+
+
+def _listed(text: str) -> list[str]:
+    """The names in a text with commas between."""
+    return [path for name in text.split(",") if (path := name.strip())]

@@ -63,6 +63,7 @@ class ShownJob(serializers.Serializer[Any]):
     )
     reason = serializers.CharField(allow_null=True, help_text="The phase as a sentence.")
     progress_percentage = serializers.FloatField()
+    preview_url = serializers.CharField(allow_null=True)
     eta_seconds = serializers.FloatField(allow_null=True)
     errors = FailedAttempt(many=True)  # type: ignore[assignment]  # a field, not the complaints
     source_info = serializers.CharField(allow_null=True)
@@ -202,6 +203,14 @@ JOBS = Chapter(
             query=PictureQuery,
             media=("image/png", "image/webp"),
             errors=("VALIDATION_FAILED", "IMAGE_NOT_FOUND"),
+        ),
+        "GET /api/v1/queue/jobs/{job_id}/preview": Operation(
+            id="read_job_preview",
+            summary="Get the newest preview of a job that is being drawn",
+            description="Forge shows the first one after some steps, and newer ones from time to "
+            "time. `preview_url` of the job's status is this address while there may be one.",
+            media=("image/png", "image/jpeg", "image/webp"),
+            errors=("PREVIEW_NOT_FOUND", "JOB_NOT_FOUND"),
         ),
         "GET /api/v1/inputs/{sha256}": Operation(
             id="read_input",

@@ -59,7 +59,10 @@ SERVERS = Chapter(
             "If a worker dies or the connection breaks in mid-drawing, the picture is then "
             "fetched from there instead of drawn a second time. StableQueue cannot delete these "
             "copies, since Forge has no way for that: empty the folder now and then, or switch "
-            "`keeps_copies` off and accept a second drawing.",
+            "`keeps_copies` off and accept a second drawing. `protocol` says how that Forge is "
+            "talked to: `api` (it was started with `--api`), `session` (over its own page), or "
+            "`auto` (the default), which finds out. Over its page it draws from words only, and "
+            "scripts are left out with a warning. What was found is in `capabilities`.",
             body=ServerInput,
             status=201,
             answer=ChangedServer,
