@@ -84,7 +84,7 @@ class BatchView(APIView):
     access: ClassVar = "application"
 
     def get(self, request: Request, batch_id: str) -> Response:
-        batch = Batch.objects.filter(id=as_uuid(batch_id, BatchNotFound)).first()
+        batch = Batch.objects.filter(id=_uuid(batch_id, BatchNotFound)).first()
         if batch is None:
             raise BatchNotFound(batch_id)
         return Response(batch_on_the_wire(batch, tallies([batch])[batch.id]))
@@ -96,7 +96,7 @@ class BatchCancelView(APIView):
     access: ClassVar = "application"
 
     def post(self, request: Request, batch_id: str) -> Response:
-        count = lifecycle.cancel_batch(batch_id=as_uuid(batch_id, BatchNotFound))
+        count = lifecycle.cancel_batch(batch_id=_uuid(batch_id, BatchNotFound))
         batch = Batch.objects.get(id=batch_id)
         return Response(
             {
@@ -133,7 +133,7 @@ class JobView(APIView):
     access: ClassVar = "application"
 
     def delete(self, request: Request, job_id: str) -> Response:
-        lifecycle.delete(job_id=as_uuid(job_id))
+        lifecycle.delete(job_id=_uuid(job_id))
         return Response({"message": f"Job {job_id} deleted successfully."})
 
 
@@ -143,7 +143,7 @@ class JobStatusView(APIView):
     access: ClassVar = "application"
 
     def get(self, request: Request, job_id: str) -> Response:
-        job = Job.objects.with_everything_shown().filter(id=as_uuid(job_id)).first()
+        job = Job.objects.with_everything_shown().filter(id=_uuid(job_id)).first()
         if job is None:
             raise JobNotFound(job_id)
         return Response(job_on_the_wire(job))
@@ -155,7 +155,7 @@ class JobCancelView(APIView):
     access: ClassVar = "application"
 
     def post(self, request: Request, job_id: str) -> Response:
-        job = lifecycle.cancel(job_id=as_uuid(job_id))
+        job = lifecycle.cancel(job_id=_uuid(job_id))
         return Response({"message": "Job cancelled successfully.", "job": job_on_the_wire(job)})
 
 
@@ -165,7 +165,7 @@ class JobRetryView(APIView):
     access: ClassVar = "application"
 
     def post(self, request: Request, job_id: str) -> Response:
-        job = lifecycle.retry(job_id=as_uuid(job_id))
+        job = lifecycle.retry(job_id=_uuid(job_id))
         return Response({"message": "Job is tried again.", "job": job_on_the_wire(job)})
 
 
@@ -188,11 +188,11 @@ class StarView(APIView):
     access: ClassVar = "application"
 
     def post(self, request: Request, job_id: str) -> Response:
-        job = lifecycle.star(job_id=as_uuid(job_id), starred=True)
+        job = lifecycle.star(job_id=_uuid(job_id), starred=True)
         return Response({"message": "Job is kept for ever.", "job": job_on_the_wire(job)})
 
     def delete(self, request: Request, job_id: str) -> Response:
-        job = lifecycle.star(job_id=as_uuid(job_id), starred=False)
+        job = lifecycle.star(job_id=_uuid(job_id), starred=False)
         return Response({"message": "Job is kept like any other.", "job": job_on_the_wire(job)})
 
 
@@ -250,8 +250,7 @@ def accepted(source_info: str) -> int:
     return status.HTTP_200_OK if is_that_one else status.HTTP_202_ACCEPTED
 
 
-def as_uuid(text: str, missing: type[JobNotFound | BatchNotFound] = JobNotFound) -> UUID:
-    """Read an id in an address; what is none names nothing that there is."""
+def _uuid(text: str, missing: type[JobNotFound | BatchNotFound] = JobNotFound) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:

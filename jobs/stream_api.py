@@ -19,7 +19,7 @@ from events.filters import Filter
 from events.handover import EventStream
 from events.models import Event
 from events.outlet import Asked
-from jobs.api import as_uuid, key_of
+from jobs.api import key_of
 from jobs.errors import JobNotFound
 from jobs.live import hub
 from jobs.models import Job
@@ -86,15 +86,23 @@ class JobEventsView(APIView):
         query = PlaceQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         place = _place(request, query.validated_data)
-        has_ended, until = _story_of(as_uuid(job_id))
+        wanted = _id(job_id)
+        has_ended, until = _story_of(wanted)
         if has_ended and place.after is not None and place.after >= until:
             # Tells a browser not to come back: it has seen the end.
             return HttpResponse(status=204)
         more = {"ends_with_job": True, "has_ended": has_ended, "until": until}
-        return _stream(request, place, Filter(job=str(as_uuid(job_id))), otherwise=0, **more)
+        return _stream(request, place, Filter(job=str(wanted)), otherwise=0, **more)
 
 
 _ABOUT = ("job", "batch", "server", "key")
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise JobNotFound(text) from error
 
 
 def _story_of(job_id: UUID) -> tuple[bool, int]:

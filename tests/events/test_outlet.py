@@ -70,6 +70,7 @@ def test_a_client_that_leaves_is_noticed(pair):
     ours, theirs = pair
     outlet = Outlet(ours, b"", Asked(Filter(), 0, b""))
 
-    assert not outlet.is_left()
+    before = outlet.is_left()
     theirs.close()
-    assert outlet.is_left()
+
+    assert [before, outlet.is_left()] == [False, True]

@@ -73,8 +73,8 @@ EVENTS = Chapter(
     "comes back with `Last-Event-ID`, as browsers do, is told what it missed, each event once. If "
     "that isn't possible the first event is `reset`: list afresh. `job.progress` has no id and is "
     "not repeated: at most twice a second for a job, with `fraction` (from 0 to 1), `eta_seconds`, "
-    "`phase` and `preview_url`. A line with a colon alone comes every 15 seconds. A stream ends with the API key "
-    "that opened it, and when StableQueue stops.",
+    "`phase` and `preview_url`. A line with a colon alone comes every 15 seconds. A stream ends "
+    "with the API key that opened it, and when StableQueue stops.",
     {
         "GET /api/v1/events": Operation(
             id="stream_events",
