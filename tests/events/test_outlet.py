@@ -23,6 +23,14 @@ def entry(number, kind="test.happened", **data):
     return Entry(number, datetime.now(UTC), kind, "test", "1", data, Scope())
 
 
+def fill(outlet):
+    number = 0
+    while outlet.has_room:
+        number += 1
+        outlet.pass_by(entry(number, text="x" * 1000))
+        outlet.send()
+
+
 def test_no_more_waits_for_a_client_than_there_is_room(pair):
     ours, _ = pair
     outlet = Outlet(ours, b"", Asked(Filter(), 0, b""))
@@ -42,11 +50,7 @@ def test_no_more_waits_for_a_client_than_there_is_room(pair):
 def test_once_the_client_reads_there_is_room_again(pair):
     ours, theirs = pair
     outlet = Outlet(ours, b"", Asked(Filter(), 0, b""))
-    number = 0
-    while outlet.has_room:
-        number += 1
-        outlet.pass_by(entry(number, text="x" * 1000))
-        outlet.send()
+    fill(outlet)
 
     while outlet.is_behind_in_sending:
         theirs.recv(1_000_000)
