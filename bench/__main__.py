@@ -69,7 +69,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         prog="./stablequeue bench",
         description="Measure StableQueue on this machine, against simulated Forges.",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer jobs: under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer jobs: about a minute")
     parser.add_argument(
         "names", nargs="*", metavar="name", help=f"only these: {', '.join(MEASURES)}"
     )
