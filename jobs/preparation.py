@@ -78,6 +78,22 @@ def heeding_the_way(client: Forge, planned: Plan, body: dict[str, Any]) -> Plan:
     return planned
 
 
+def sentence_of_broken(job: Job, planned: Plan) -> str:
+    """Say which checkpoint Forge could not load, and what helps."""
+    asked = [planned.checkpoint.name] if planned.checkpoint else []
+    asked += [
+        str(job.parameters[field])
+        for field in ("refiner_checkpoint", "refiner_model", "hr_checkpoint_name")
+        if not names.is_no_override(job.parameters.get(field))
+        and job.parameters[field] != "Use same checkpoint"
+    ]
+    which = " or ".join(map(repr, asked)) or "the checkpoint that is selected there"
+    return (
+        f"{job.target_alias} could not load {which}: the file is broken, of a kind that Forge "
+        "does not know, or gone. Replace it or ask for another one, then retry."
+    )
+
+
 def _copies_leave_no_trace(client: Forge, job: Job) -> bool:
     """Whether Forge will forget our file names after the job, instead of using them for all."""
     return fleet.pin_options(job.server, client, payload.COPY_OPTIONS)

@@ -11,7 +11,7 @@ from django.conf import settings
 from jobs import disk, images, lifecycle, saving, slots
 from jobs.images import StagedImage
 from jobs.models import Job
-from jobs.outcomes import Charged, Drawn, Gone, Lost, Outcome, Refused, Snoozed
+from jobs.outcomes import Charged, Drawn, Gone, Ill, Lost, Outcome, Refused, Snoozed
 from jobs.preparation import Plan
 from jobs.pulse import beat_saving, while_beating
 from jobs.slots import LeaseLost
@@ -50,6 +50,8 @@ def settle(job: Job, outcome: Outcome) -> None:
                 slots.hand_over(lease)
         case Refused(code, message):
             lifecycle.fail(**mine, code=code, message=message)
+        case Ill(ending=ending):
+            settle(job, ending)
         case Gone():
             logger.info("job %s attempt %s is gone", str(job.id)[:8], job.attempt)
         case _:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from servers.forge_errors import (
     ForgeBadReply,
+    ForgeCheckpointBroken,
     ForgeConnectionLost,
     ForgeError,
     ForgeFailed,
@@ -50,6 +51,7 @@ __all__ = [
     "Checkpoint",
     "Credentials",
     "ForgeBadReply",
+    "ForgeCheckpointBroken",
     "ForgeClient",
     "ForgeConnectionLost",
     "ForgeError",
