@@ -124,6 +124,13 @@ class ForgeClient:
     def loras(self) -> tuple[Lora, ...]:
         return read_loras(self._wire.ask("GET", "/sdapi/v1/loras"))
 
+    def modules(self) -> tuple[str, ...]:
+        """Return the VAEs and text encoders; none where there is no such list."""
+        try:
+            return read_names(self._wire.ask("GET", "/sdapi/v1/sd-modules"), "model_name")
+        except ForgeNotReady:
+            return ()
+
     def samplers(self) -> tuple[str, ...]:
         return read_names(self._wire.ask("GET", "/sdapi/v1/samplers"), "name")
 
