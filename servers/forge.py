@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from servers.forge_errors import (
@@ -176,7 +176,9 @@ class ForgeClient:
         """Check that a usable Forge answers. Raises the ForgeError that says what is missing."""
         self.activity()
         return Probe(
-            is_forge=self._has(lambda: self._wire.ask("GET", "/sdapi/v1/sd-modules")),
+            is_forge=self._has(
+                lambda: require_answer(self._wire.ask("GET", "/sdapi/v1/sd-modules"))
+            ),
             has_progress=self._has(lambda: self.progress("probe")),
         )
 
@@ -251,8 +253,7 @@ class ForgeClient:
         # The post, the polls, and the look back, which must not wait for a poll that hangs.
         threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="forge")
         try:
-            body = {**payload, "force_task_id": task_id}
-            answer = threads.submit(self._post, line, kind, body)
+            answer = threads.submit(self._post, line, kind, {**payload, "force_task_id": task_id})
             follow(answer, watch, threads, on_progress)
             reply = answer.result()
             look_back = threads.submit(watch.look_back)
@@ -269,11 +270,7 @@ class ForgeClient:
             settings=payload.get("override_settings") or {},
             may_be_partial=watch.stop_wanted or watch.foreign_interrupt,
         )
-        return replace(
-            generation,
-            interrupted=watch.stop_wanted,
-            foreign_interrupt=watch.foreign_interrupt,
-        )
+        return watch.mark(generation)
 
     def kept_pictures(self, kind: Kind, task_id: str, names: Iterable[str]) -> tuple[bytes, ...]:
         """Fetch the pictures of a task that Forge kept in its output folder, by their names there.

@@ -131,17 +131,22 @@ class Line:
                 content = self._read(response, max_bytes, on_bytes)
                 cookies = tuple((cookie.name, cookie.value or "") for cookie in response.cookies)
         except requests.RequestException as error:
-            raise ForgeConnectionLost(
-                f"{self.address} gave no whole answer within {deadline:g} seconds."
-                if self._is_cut.is_set()
-                else f"{self.address} closed the connection before its answer was complete."
-            ) from error
+            raise self._loss(deadline) from error
         finally:
             alarm.cancel()
             session.close()
         if credentials and response.status_code != 200:
             content = credentials.scrub(content)
         return Reply(self.address, response.status_code, content, cookies)
+
+    def _loss(self, deadline: float) -> ForgeConnectionLost:
+        if self._is_cut.is_set():
+            return ForgeConnectionLost(
+                f"{self.address} gave no whole answer within {deadline:g} seconds."
+            )
+        return ForgeConnectionLost(
+            f"{self.address} closed the connection before its answer was complete."
+        )
 
     def cut(self) -> None:
         """Close the connection under a running exchange, and forbid a later one."""

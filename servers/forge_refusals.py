@@ -88,7 +88,9 @@ def _failure(
     address: str, said: Mapping[str, Any], detail: str, settings: Collection[str]
 ) -> ForgeError:
     """Read Forge's HTTP 500: the error of a run, or a refusal in disguise."""
-    error_class, reason = one_line(said.get("error") or ""), one_line(said.get("message") or "")
+    error_class = one_line(said.get("error") or "")
+    # AUTOMATIC1111 has another name for the text.
+    reason = one_line(said.get("message") or said.get("errors") or "")
     if not error_class and detail:
         return ForgeRejected(f"{address} refused the parameters: {detail}")
     return failure_in_a_run(address, error_class, reason, settings)

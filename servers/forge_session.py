@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from servers.forge import Kind, Probe
-from servers.forge_errors import ForgeBadReply, ForgeConnectionLost, ForgeRejected
+from servers.forge_errors import ForgeBadReply, ForgeConnectionLost, ForgeNotReady, ForgeRejected
 from servers.forge_line import Credentials, Line, PeerGuard
 from servers.forge_page import INTERRUPT, RESTORE, TXT2IMG, Page, read_page
 from servers.forge_page_form import form_for
@@ -112,6 +112,13 @@ class ForgeSession:
     def probe(self) -> Probe:
         """Check that a usable page answers. Raises the ForgeError that says what is missing."""
         self._page()
+        try:
+            self.require_login()
+        except ForgeNotReady as error:
+            raise ForgeNotReady(
+                f"{self.address} has a page of a kind that cannot be drawn through: "
+                "start it with --api."
+            ) from error
         self.progress("probe")
         return Probe(is_forge=True, has_progress=True)
 
@@ -185,10 +192,9 @@ class ForgeSession:
         if output is None:
             return Generation((), {}, (), (), "", "", interrupted=True)
         half_drawn = self._stopped_early(page, output, expected_images)
-        return replace(
-            self._fetched(output, expected_images, watch.stop_wanted or half_drawn),
-            interrupted=watch.stop_wanted,
-            foreign_interrupt=half_drawn and not watch.stop_wanted,
+        watch.foreign_interrupt = half_drawn and not watch.stop_wanted
+        return watch.mark(
+            self._fetched(output, expected_images, may_be_partial=watch.stop_wanted or half_drawn)
         )
 
     def kept_pictures(self, kind: Kind, task_id: str, names: Iterable[str]) -> tuple[bytes, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any, Protocol
 
 from servers.forge_errors import (
@@ -12,7 +13,7 @@ from servers.forge_errors import (
     ForgeError,
     ForgeStalled,
 )
-from servers.forge_replies import Activity, Progress
+from servers.forge_replies import Activity, Generation, Progress
 from servers.forge_timing import Timing
 
 
@@ -90,6 +91,14 @@ class Watch:
             return
         if activity and activity.stopped and not activity.busy and not self.stop_wanted:
             self.foreign_interrupt = True
+
+    def mark(self, generation: Generation) -> Generation:
+        """The same generation, with what is known of who stopped it."""
+        return replace(
+            generation,
+            interrupted=self.stop_wanted,
+            foreign_interrupt=self.foreign_interrupt,
+        )
 
     def note(self, progress: Progress | None) -> None:
         """Count one round. Raises ForgeError when patience is at its end.

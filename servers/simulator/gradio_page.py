@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from servers.simulator.flavours import FLAVOURS, Flavour
+
 Action = Literal["txt2img", "skip", "interrupt", "checkpoint", "restore", "refresh"]
 
 TASK_ID, CHECKPOINT, MODULES = 47, 20, 21
@@ -76,11 +78,13 @@ class Page:
         shift: int = 0,
         without: Collection[str] = (),
         choices: Mapping[str | int, list[str]],
+        flavour: Flavour = FLAVOURS["forge"],
     ) -> None:
         recorded = json.loads((Path(__file__).parent / "gradio_page.json").read_text("utf-8"))
         self._top_level: dict[str, Any] = recorded["top_level"]
         self._details: dict[str, Any] = recorded["generate"]
         self._shift = shift
+        self._flavour = flavour
         self._choices = choices
         self.app_id = random.getrandbits(64)
         known = [Component(*row) for row in recorded["inputs"] if row[2] not in without]
@@ -92,8 +96,9 @@ class Page:
         self.outputs = tuple(
             Component(number, kind, elem_id, None) for number, kind, elem_id in recorded["outputs"]
         )
-        self._checkpoint = Component(CHECKPOINT, "dropdown", None, "Checkpoint")
-        self._modules = Component(MODULES, "dropdown", None, "VAE / Text Encoder", [])
+        elem_ids = flavour.checkpoint_elem_id, flavour.modules_elem_id
+        self._checkpoint = Component(CHECKPOINT, "dropdown", elem_ids[0], "Checkpoint")
+        self._modules = Component(MODULES, "dropdown", elem_ids[1], "VAE / Text Encoder", [])
         self.functions = {it.id: it for it in self._functions(recorded["stops"])}
 
     def named(self, api_name: str) -> PageFunction | None:
@@ -110,7 +115,7 @@ class Page:
         found = [
             self._function(
                 2,
-                "gr_refresh_models",
+                self._flavour.refresh_function,
                 "refresh",
                 "forge_refresh_checkpoint",
                 outputs=lists,
@@ -145,6 +150,7 @@ class Page:
         shown = {it.id: it for it in (*self.inputs, *self.outputs, self._checkpoint, self._modules)}
         return {
             **self._top_level,
+            "version": self._flavour.page_version,
             "app_id": self.app_id,
             "components": [self._as_json(it) for it in shown.values()],
             "css": None,
@@ -159,7 +165,7 @@ class Page:
         }
 
     def _as_json(self, component: Component) -> dict[str, Any]:
-        choices = self._choices.get(component.elem_id or component.id)
+        choices = self._choices.get(component.id, self._choices.get(component.elem_id or ""))
         shown = component.as_json(choices)
         return {**shown, "id": self._number(component)}
 
@@ -167,8 +173,9 @@ class Page:
         return component.id + self._shift
 
     def _dependency(self, function: PageFunction) -> dict[str, Any]:
+        numbered = {"id": function.id} if self._flavour.functions_have_ids else {}
         return {
-            "id": function.id,
+            **numbered,
             "targets": [[self._target(target), event] for target, event in function.targets],
             "inputs": [self._number(it) for it in function.inputs],
             "outputs": [self._number(it) for it in function.outputs],

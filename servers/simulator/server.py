@@ -21,6 +21,7 @@ from servers.simulator.control import Control
 from servers.simulator.engine import Engine, Order
 from servers.simulator.errors import AbortedError, SimulatorError
 from servers.simulator.files import Outputs
+from servers.simulator.flavours import FLAVOURS, FlavourName
 from servers.simulator.gradio_calls import PageCalls, offered
 from servers.simulator.gradio_page import Page
 from servers.simulator.gradio_routes import PageRoutes
@@ -57,6 +58,8 @@ class ForgeSimulator:
     `page_shift` moves the numbers and places of the page's functions and inputs, as another
     version would; `page_without` names elem_ids it lacks; `page_heartbeat` is in seconds.
 
+    `flavour` is the member of Forge's family it stands for: forge, a1111 or neo.
+
     `on_die` is what the fault `die` does; in a test it is a sudden stop.
     """
 
@@ -76,6 +79,7 @@ class ForgeSimulator:
         port_flag: bool = True,
         startup_seconds: float = 0.0,
         modules: Sequence[str] = (),
+        flavour: FlavourName = "forge",
         page_shift: int = 0,
         page_without: Sequence[str] = (),
         page_heartbeat: float = 15.0,
@@ -94,6 +98,7 @@ class ForgeSimulator:
             self._gradio_auth = f"somebody:{secrets.token_hex(16)}"
         self._port_flag = port_flag
         self._modules = modules
+        self._flavour = FLAVOURS[flavour]
         self._page_shift, self._page_without = page_shift, page_without
         self._page_heartbeat = page_heartbeat
         self._seconds, self._load_seconds = seconds, load_seconds
@@ -126,6 +131,7 @@ class ForgeSimulator:
             Options(lists["options"], config),
             lists,
             modules=self._modules,
+            flavour=self._flavour,
             seconds=self._seconds,
             load_seconds=self._load_seconds,
             journal=self._journal,
@@ -135,13 +141,20 @@ class ForgeSimulator:
         )
         api = ForgeApi(self.engine, port=lambda: self._listener.port if self._port_flag else None)
         page = Page(
-            shift=self._page_shift, without=self._page_without, choices=offered(self.engine)
+            shift=self._page_shift,
+            without=self._page_without,
+            choices=offered(self.engine),
+            flavour=self._flavour,
         )
         self._page = PageRoutes(page, PageCalls(page, self.engine), heartbeat=self._page_heartbeat)
-        login = Login(api=self._api_auth, page=self._gradio_auth)
-        self._switchboard = Switchboard(self._launch, login)
+        login = Login(
+            api=self._api_auth,
+            page=self._gradio_auth,
+            cookie_has_id=self._flavour.cookie_has_id,
+        )
+        self._switchboard = Switchboard(self._launch, login, self._flavour)
         rules = self._switchboard.rules({**api.routes(), **self._page.routes()})
-        self._application = Application([*rules, *Control(self).rules()])
+        self._application = Application([*rules, *Control(self).rules()], self._flavour)
 
     # --- life ------------------------------------------------------------------------
 

@@ -109,6 +109,13 @@ def differences(exchange: dict[str, Any], answer: requests.Response, *, running:
     return compare.found
 
 
+def value_differences(recorded: Any, answered: Any) -> list[str]:
+    """What a value has otherwise than the recorded one."""
+    compare = _Comparison(running=False, excerpt=False)
+    compare.values("value", recorded, answered)
+    return compare.found
+
+
 def eventually(look: Callable[[], list[str]], seconds: float = 10.0) -> list[str]:
     """Look until nothing differs any more, or `seconds` are over; what differed last."""
     deadline = time.monotonic() + seconds

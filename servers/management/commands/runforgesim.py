@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from servers.simulator.flavours import FLAVOURS
 from servers.simulator.server import DEFAULT_MODELS, ForgeSimulator, die_at_once
 
 
@@ -65,6 +66,12 @@ class Command(BaseCommand):
             "--modules", default="", help="paths of VAEs and text encoders, with commas between"
         )
         parser.add_argument(
+            "--flavour",
+            choices=list(FLAVOURS),
+            default="forge",
+            help="the member of Forge's family it stands for",
+        )
+        parser.add_argument(
             "--page-shift",
             type=int,
             default=0,
@@ -117,6 +124,7 @@ class Command(BaseCommand):
             port_flag=not options["no_port_flag"],
             startup_seconds=options["startup_seconds"],
             modules=_listed(options["modules"]),
+            flavour=options["flavour"],
             page_shift=options["page_shift"],
             page_without=_listed(options["page_without"]),
             seconds=options["seconds"],
