@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from jobs.images import StagedImage
 from jobs.slots import Lease
 from servers.forge import (
     ForgeConnectionLost,
     ForgeError,
     ForgeFailed,
+    ForgeInUse,
     ForgeNotReady,
     ForgeUnauthorized,
     ForgeUnreachable,
@@ -96,4 +99,6 @@ def of_forge_error(error: ForgeError, *, sent: Lease | None) -> Snoozed | Charge
         return Lost(sent, code, message) if sent else Snoozed(code, message)
     if isinstance(error, ForgeUnreachable | ForgeUnauthorized | ForgeNotReady):
         return Snoozed(code, message)
+    if isinstance(error, ForgeInUse):
+        return Snoozed(code, message, seconds=settings.IN_USE_WAIT)
     return Charged(code, message)

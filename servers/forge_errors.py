@@ -4,6 +4,7 @@
      ├─ ForgeUnreachable      nothing was sent: refused, no route, unknown name, TLS, time-out
      ├─ ForgeUnauthorized     it needs credentials, or refuses ours
      ├─ ForgeNotReady         no API there: starting up, started without --api, or a proxy's 503
+     ├─ ForgeInUse            somebody else draws there, so a setting cannot be kept safe now
      ├─ ForgeConnectionLost   connected, then the answer was cut off or never came
      ├─ ForgeRejected         it refused the parameters: they will never work as they are
      │   └─ ForgeUnknownSetting   one of the overridden settings does not exist there
@@ -43,6 +44,11 @@ class ForgeUnauthorized(ForgeError):
 
 class ForgeNotReady(ForgeError):
     code = "FORGE_NOT_READY"
+    sent = False
+
+
+class ForgeInUse(ForgeError):
+    code = "FORGE_IN_USE"
     sent = False
 
 
