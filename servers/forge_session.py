@@ -80,6 +80,10 @@ class ForgeSession:
         """Return the LoRAs; their route belongs to an extension and needs no --api."""
         return read_loras(self._wire.ask("GET", "/sdapi/v1/loras"))
 
+    def modules(self) -> tuple[str, ...]:
+        """Return the VAEs and text encoders."""
+        return self._page().choices("hr_vae_te")
+
     def samplers(self) -> tuple[str, ...]:
         return self._page().choices("txt2img_sampling")
 
