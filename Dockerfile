@@ -19,6 +19,7 @@ COPY models_catalog models_catalog
 COPY pictures pictures
 COPY servers servers
 COPY stablequeue_project stablequeue_project
+COPY webhooks webhooks
 # Served at /api/openapi.json.
 COPY docs docs
 # The file system is read-only later on.

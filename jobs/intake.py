@@ -45,6 +45,7 @@ def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
             inputs=kept,
             key=key,
             source_info=asked["source_info"],
+            hook=asked.get("hook"),
         )
 
 
@@ -68,6 +69,7 @@ def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> SubmittedBa
             name=asked["name"],
             key=key,
             source_info=asked["source_info"],
+            hook=asked.get("hook"),
         )
     seeds = [variant.seed for variant in variants]
     return SubmittedBatch(batch, server, list(zip(ids, seeds, strict=True)))

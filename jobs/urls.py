@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs import api, storage_api
+from jobs import api, storage_api, stream_api
 
 urlpatterns = [
     path("generate", api.GenerateView.as_view()),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("queue/jobs/<str:job_id>/preview", api.PreviewView.as_view()),
     path("queue/jobs/<str:job_id>/cancel", api.JobCancelView.as_view()),
     path("queue/jobs/<str:job_id>/retry", api.JobRetryView.as_view()),
+    path("queue/jobs/<str:job_id>/events", stream_api.JobEventsView.as_view()),
+    path("events", stream_api.EventsView.as_view()),
     path("queue/retry-failed", api.RetryFailedView.as_view()),
     path("queue/jobs/<str:job_id>/star", api.StarView.as_view()),
     path("settings/storage", storage_api.StorageSettingsView.as_view()),

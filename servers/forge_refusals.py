@@ -9,6 +9,7 @@ from typing import Any
 from servers.foreign_data import one_line, parse_json, tame
 from servers.forge_errors import (
     ForgeBadReply,
+    ForgeCheckpointBroken,
     ForgeConnectionLost,
     ForgeError,
     ForgeFailed,
@@ -21,7 +22,9 @@ from servers.forge_errors import (
 
 # Forge reports these as a failure of the run, but they are about the request alone.
 _REFUSALS_IN_A_RUN = ("could not find upscaler named", "Could not find checkpoint with name")
-_BROKEN_CHECKPOINT = "'NoneType' object has no attribute 'sd_checkpoint_info'"
+# What its loader says of whatever goes wrong with a file: backend/loader.py of Forge.
+_NOT_LOADED = "Failed to recognize model type!"
+_LOST_CHECKPOINT = "'NoneType' object has no attribute 'sd_checkpoint_info'"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Reply:
     body: bytes
     cookies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values of the cookies it sets; never shown."""
+    retry_after: str = ""
+    """What it says about when to ask again, as it says it."""
 
 
 def require_answer(reply: Reply) -> None:
@@ -101,7 +106,11 @@ def failure_in_a_run(
         return ForgeUnknownSetting(address, setting)
     if reason.startswith(_REFUSALS_IN_A_RUN):
         return ForgeRejected(f"{address} refused the parameters: {reason}")
-    if error_class == "AttributeError" and reason == _BROKEN_CHECKPOINT:
+    if error_class == "ValueError" and reason.startswith(_NOT_LOADED):
+        return ForgeCheckpointBroken(
+            f"{address} could not load a checkpoint.", error_class=error_class, reason=reason
+        )
+    if error_class == "AttributeError" and reason == _LOST_CHECKPOINT:
         return ForgePoisoned(
             f"{address} lost its checkpoint when another one failed to load. "
             "A job on a different checkpoint, or a restart of that Forge, heals it.",

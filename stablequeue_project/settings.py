@@ -151,6 +151,7 @@ INSTALLED_APPS = [
     "apikeys",
     "servers",
     "models_catalog",
+    "webhooks",
     "jobs",
     "stablequeue_project",
 ]
@@ -354,6 +355,8 @@ SAVE_PATIENCE = 24 * 3600.0 * TIME_SCALE
 """Seconds a worker tries to save finished pictures: a full disk is noticed in the morning."""
 STORAGE_WAIT = 30.0 * TIME_SCALE
 """Seconds a job waits before its next try when the pictures folder cannot be written."""
+IN_USE_WAIT = 10.0 * TIME_SCALE
+"""Seconds a job waits that changes a setting of a Forge which somebody else uses just now."""
 STALL_AFTER = (
     _read("float", "STABLEQUEUE_STALL_SECONDS", 900.0, validate=validate.Range(10, 86_400))
     * TIME_SCALE
@@ -391,6 +394,17 @@ SCAN_DEAD_AFTER = max(60.0 * TIME_SCALE, 5.0)
 HASH_LOOK_EVERY = 5.0 * TIME_SCALE
 HASH_TURN = 60.0
 """Seconds after which hashing begins no other file, and waits to be sent for again."""
+MAX_STREAMS = _read("int", "STABLEQUEUE_MAX_STREAMS", 500, validate=validate.Range(1, 10_000))
+"""Event streams that one web process holds open."""
+STREAM_HEARTBEAT = 15.0 * TIME_SCALE
+STREAM_STALL = 60.0 * TIME_SCALE
+"""Seconds after which a stream is closed whose client takes nothing of what waits for it."""
+STREAM_PROGRESS_EVERY = 0.5 * TIME_SCALE
+WEBHOOKS_EVERY = 2.0 * TIME_SCALE
+WEBHOOK_TIMEOUT = max(15.0 * TIME_SCALE, 2.0)
+"""Seconds a receiver may take to answer."""
+WEBHOOK_GIVE_UP = 3 * 24 * 3600.0 * TIME_SCALE
+"""Seconds without a success after which a failing webhook is switched off."""
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""

@@ -42,6 +42,8 @@ class Flavour:
     refresh_function: str = "gr_refresh_models"
     checkpoint_elem_id: str | None = None
     modules_elem_id: str | None = None
+    checkpoint_goes_with_preset: bool = False
+    """Whether the page changes the checkpoint together with its preset, at once."""
 
     def heard(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A request without the fields it does not know."""
@@ -78,5 +80,6 @@ FLAVOURS: dict[str, Flavour] = {
         refresh_function="refresh_model_list",
         checkpoint_elem_id="setting_sd_model_checkpoint",
         modules_elem_id="setting_sd_vae",
+        checkpoint_goes_with_preset=True,
     ),
 }

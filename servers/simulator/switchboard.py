@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from servers.simulator.answers import json_answer
 from servers.simulator.errors import RefusalError
-from servers.simulator.flavours import Flavour
+from servers.simulator.launch import Launch
 from servers.simulator.login import Login
 
 Answer = Callable[..., Response]
@@ -41,25 +41,12 @@ class AnyPath(BaseConverter):
     part_isolating = False
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How a Forge was started."""
-
-    api: bool = True
-    """--api. Without it there is the page only."""
-    nowebui: bool = False
-    """--nowebui: the API, and no page."""
-    startup_seconds: float = 0.0
-    """How long after its port is open its own routes are missing; extensions' twice as long."""
-
-
 @dataclass
 class Switchboard:
     """The routes of one start of a Forge."""
 
     launch: Launch
     login: Login
-    flavour: Flavour
     _opened_at: float = field(default=0.0, init=False)
 
     def opened(self) -> None:
@@ -71,7 +58,7 @@ class Switchboard:
         present = {
             (method, path): answer
             for (method, path), answer in {**routes, **self._always()}.items()
-            if self._exists(kind_of(path)) and path not in self.flavour.lacks_routes
+            if self._exists(kind_of(path)) and path not in self.launch.family.lacks_routes
         }
         present["GET", "/openapi.json"] = _described(present)
         return [
@@ -116,7 +103,7 @@ class Switchboard:
         }
 
     def _front_page(self, _request: Request) -> Response:
-        said = f"StableQueue's Forge simulator, as {self.flavour.version}. It has no page."
+        said = f"StableQueue's Forge simulator, as {self.launch.family.version}. It has no page."
         html = f"<!doctype html><p>{said}</p>\n"
         return Response(html, content_type="text/html; charset=utf-8")
 
