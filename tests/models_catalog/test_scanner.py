@@ -297,15 +297,20 @@ def test_a_scan_whose_process_is_gone_is_begun_anew_by_another(checkpoints, sett
     put(checkpoints / "a.safetensors")
     scans.want()
     dead = begin()
+    refused = []
 
-    done = run()
+    def the_dead_one_speaks():
+        with pytest.raises(scans.ScanOver):
+            scans.tell(dead, scans.Tally(seen=99))
+        scans.end(dead, scans.Tally(seen=99), Scan.State.STOPPED)
+        scans.give_back(dead)
+        refused.append(True)
+        return False
 
-    assert (done.pk, done.turn, done.state) == (dead.pk, 2, "finished")
-    with pytest.raises(scans.ScanOver):
-        scans.tell(dead, scans.Tally(seen=99))
-    scans.end(dead, scans.Tally(seen=99), Scan.State.STOPPED)
-    done.refresh_from_db()
-    assert (done.state, done.seen) == ("finished", 1)
+    done = run(the_dead_one_speaks)
+
+    assert refused
+    assert (done.pk, done.turn, done.state, done.seen) == (dead.pk, 2, "finished", 1)
 
 
 def test_a_worker_that_has_to_go_leaves_the_scan_to_the_next(checkpoints):
