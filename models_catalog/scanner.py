@@ -83,6 +83,7 @@ class _Scanner:
         except scans.ScanOver:
             scans.end(self._scan, self._tally, Scan.State.STOPPED)
             return
+        self._miss_other_roots()
         old = Now() - MISSING_KEPT
         forgotten = FolderFile.objects.filter(missing_since__lt=old)
         preview_thumbnails.remove(list(forgotten.values_list("id", flat=True)))
@@ -166,6 +167,14 @@ class _Scanner:
         gone = [pk for pk in rows.values_list("id", flat=True).iterator() if pk not in present]
         FolderFile.objects.filter(pk__in=gone).update(missing_since=Now())
         self._tally.missing += len(gone)
+
+    def _miss_other_roots(self) -> None:
+        """Note that folders which the settings name no more are ours no more."""
+        ours = Q(pk__in=[])
+        for root in folders.roots():
+            ours |= Q(root=str(root.path), type=root.type)
+        others = FolderFile.objects.present().exclude(ours)
+        self._tally.missing += others.update(missing_since=Now())
 
 
 _WITH_WHICH_TO_COMPARE = ("path", "size", "modified_ns", "beside", "missing_since")

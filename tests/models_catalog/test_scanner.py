@@ -146,6 +146,16 @@ def test_a_folder_that_cannot_be_read_loses_nothing(checkpoints, loras):
     away.rename(checkpoints)
 
 
+def test_a_folder_that_the_settings_name_no_more_is_forgotten(checkpoints, loras, settings):
+    put(checkpoints / "a.safetensors")
+    put(loras / "ink.safetensors")
+    scan()
+    settings.LORA_DIRS = []
+
+    assert scan().missing == 1
+    assert paths() == ["a.safetensors"]
+
+
 # --- what others may have put there ----------------------------------------------------------
 
 
