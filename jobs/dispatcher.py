@@ -16,10 +16,11 @@ import socket
 import threading
 import time
 from enum import Enum
+from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import log
 from jobs import broker_health, disk, presence, scheduling
@@ -51,7 +52,7 @@ class News(Enum):
     JOBS = "jobs"
     #: A slot was given back.
     SLOTS = "slots"
-    #: A server or a disk, or simply time has passed.
+    #: A server, a disk or the whole queue, or simply time has passed.
     EVERYTHING = "everything"
 
 
@@ -139,9 +140,7 @@ class Dispatcher:
         self._has_idle_slot = turn.has_idle_slot
         for choice in turn.choices:
             job_id, queue = choice.job_id, choice.queue_name
-            attempt = admit(
-                job_id=job_id, last_attempt=choice.last_attempt, server_id=choice.server_id
-            )
+            attempt = _promise(choice)
             # None if the job was cancelled meanwhile.
             if attempt is not None:
                 reach(Failpoint.AFTER_ADMIT)
@@ -165,6 +164,18 @@ class Dispatcher:
             elif self._post.probe(server_id):
                 due[server_id] = now
         self._probed_at = due
+
+
+def _promise(choice: scheduling.Choice) -> int | None:
+    """Admit the job, and keep who was passed by that. Returns what `admit` does."""
+    chosen: dict[str, Any] = {"job_id": choice.job_id, "last_attempt": choice.last_attempt}
+    if not choice.standings:
+        return admit(**chosen, server_id=choice.server_id)
+    with transaction.atomic():
+        attempt = admit(**chosen, server_id=choice.server_id)
+        if attempt is not None:
+            scheduling.keep_standings(choice.server_id, choice.standings)
+    return attempt
 
 
 def _drop_connection() -> None:
@@ -203,6 +214,6 @@ def _wait_for_news(seconds: float, stopping: threading.Event) -> News:
             notices += connection.connection.notifies(timeout=min(left, ATTENTION), stop_after=1)
         notices += connection.connection.notifies(timeout=0)
     kinds = {json.loads(notice.payload)["kind"] for notice in notices}
-    if any(kind.startswith(("server.", "storage.")) for kind in kinds):
+    if any(kind.startswith(("server.", "storage.", "queue.")) for kind in kinds):
         return News.EVERYTHING
     return News.SLOTS if "slot.freed" in kinds else News.JOBS

@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,6 +31,7 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from events import log
 from jobs import backoff, images, poison, removal, slots
+from jobs.drafts import ORDINARY, Draft, Place, columns, in_common
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
@@ -58,16 +58,6 @@ TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
 """Every change of status that a verb below may make."""
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What is to be drawn, before it is a job."""
-
-    kind: str
-    parameters: Mapping[str, Any]
-    seed: int
-    inputs: Sequence[Input] = ()
-
-
 def submit(
     *,
     server: Server,
@@ -77,17 +67,11 @@ def submit(
     inputs: Sequence[Input] = (),
     key: ApiKey | None = None,
     source_info: str = "",
+    place: Place = ORDINARY,
 ) -> Job:
     """Accept a job. Once this returns, it is kept until it ended."""
-    job = Job(
-        kind=kind,
-        parameters=parameters,
-        seed=seed,
-        server=server,
-        target_alias=server.alias,
-        submitted_by=key,
-        source_info=source_info,
-    )
+    draft = Draft(kind, parameters, seed)
+    job = Job(**columns(draft), **in_common(server, key, source_info, place))
     said = {"status": "pending", "server": server.alias}
     reach(Failpoint.BEFORE_COMMIT)
     store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
@@ -104,6 +88,7 @@ def submit_many(
     name: str = "",
     key: ApiKey | None = None,
     source_info: str = "",
+    place: Place = ORDINARY,
 ) -> tuple[Batch, list[UUID]]:
     """Accept a batch of jobs, all or none of them. They wait in the order of the drafts.
 
@@ -115,15 +100,12 @@ def submit_many(
         batch = Batch.objects.create(name=name, total=len(drafts), submitted_by=key)
         first = Job.objects.create(
             id=ids[0],
-            **_columns(drafts[0]),
-            server=server,
-            target_alias=server.alias,
-            submitted_by=key,
-            source_info=source_info,
+            **columns(drafts[0]),
+            **in_common(server, key, source_info, place),
             batch=batch,
         )
         others = zip(ids[1:], drafts[1:], strict=True)
-        store_copies(first, ({"id": job_id, **_columns(draft)} for job_id, draft in others))
+        store_copies(first, ({"id": job_id, **columns(draft)} for job_id, draft in others))
         Job.inputs.through.objects.bulk_create(
             Job.inputs.through(job_id=job_id, input=kept)
             for job_id, draft in zip(ids, drafts, strict=True)
@@ -187,7 +169,8 @@ def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | Non
 
 
 # The job's row decides: whoever takes a slot from a job has locked that row before. A server
-# that was paused since the admission starts nothing; `withdraw` then takes the slot back.
+# or queue that was paused since the admission starts nothing but what a person wants now;
+# `withdraw` then takes the slot back.
 _CLAIM = """
     WITH job AS (
         UPDATE jobs_job
@@ -199,8 +182,10 @@ _CLAIM = """
                  WHERE slot.job_id = jobs_job.id AND slot.attempt = %(attempt)s
                    AND slot.state = 'admitted'
                    AND server.retired_at IS NULL
-                   AND NOT server.is_paused
                    AND server.held_until IS NULL
+                   AND (jobs_job.urgency = 2 OR NOT server.is_paused AND NOT EXISTS (
+                        SELECT 1 FROM jobs_queue WHERE is_paused
+                       ))
                )
         RETURNING id
     )
@@ -468,10 +453,6 @@ def _new_task_id(job_id: UUID, attempt: int) -> str:
     return f"{job_id}-{attempt}-{secrets.token_hex(4)}"
 
 
-def _columns(draft: Draft) -> dict[str, Any]:
-    return {"kind": draft.kind, "parameters": draft.parameters, "seed": draft.seed}
-
-
 def _locked(job_id: UUID) -> Job:
     job = Job.objects.select_for_update().filter(id=job_id).first()
     if job is None:
@@ -500,6 +481,7 @@ def _retry(attempts: Mapping[UUID, int]) -> list[log.Change]:
         status=Job.Status.PENDING,
         retry_count=0,
         not_before=None,
+        urgency=Job.Urgency.NONE,
         result=None,
         finished_at=None,
         updated_at=Now(),

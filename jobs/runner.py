@@ -84,7 +84,7 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         body = preparation.body(client, job, plan)
         plan = preparation.heeding_the_way(client, plan, body)
         pulse = Pulse(lease)
-        if not slots.mark_sent(lease):
+        if not slots.mark_sent(lease, checkpoint=job.checkpoint):
             slots.free(lease)
             return Gone()
         sent = lease

@@ -8,10 +8,11 @@ from stablequeue_project.api.reference.dialect import DIALECT
 from stablequeue_project.api.reference.jobs import JOBS
 from stablequeue_project.api.reference.keys import KEYS
 from stablequeue_project.api.reference.operation import Operation
+from stablequeue_project.api.reference.queue import QUEUE
 from stablequeue_project.api.reference.servers import SERVERS
 from stablequeue_project.api.reference.storage import STORAGE
 
-CHAPTERS = (JOBS, BATCHES, SERVERS, CATALOGUE, KEYS, STORAGE, DIALECT)
+CHAPTERS = (JOBS, QUEUE, BATCHES, SERVERS, CATALOGUE, KEYS, STORAGE, DIALECT)
 
 OPERATIONS: dict[str, Operation] = {
     at: operation for chapter in CHAPTERS for at, operation in chapter.operations.items()
