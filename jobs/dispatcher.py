@@ -97,6 +97,7 @@ class Dispatcher:
             # Nothing that a dispatcher decides is lost with a power cut but what it would
             # decide again.
             cursor.execute("SET synchronous_commit TO off")
+        scheduling.be_quick()
         next_tick = time.monotonic()
         news = News.EVERYTHING
         while not self._stopping.is_set():

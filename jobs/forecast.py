@@ -33,7 +33,7 @@ def queue_position(job: Job) -> int:
 # Of each other key as many go first as of the job's own, itself included; the last of them
 # only if it is older. Urgent jobs take no turns.
 _BEFORE = """
-    WITH RECURSIVE waiting AS (
+    WITH RECURSIVE waiting AS NOT MATERIALIZED (
         SELECT id, owner, urgency, is_background, priority, position
           FROM jobs_job WHERE server_id = %(server)s AND status = 'pending'
     ),

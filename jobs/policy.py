@@ -91,7 +91,8 @@ def choose(
     """Choose among heads of one rank. None if there is none.
 
     `heads` hold at least the first job of each key, and of each key the first one that asks
-    for the checkpoint that is `loaded` and the first one that asks for none.
+    for the checkpoint that is `loaded` (empty if that is not known) and the first one that
+    asks for none.
     """
     if not heads:
         return None
@@ -134,6 +135,8 @@ def _warm(
     now: float,
 ) -> dict[UUID, Head]:
     """Of each key the first job for which nothing need be loaded, if it may go now."""
+    if not loaded:
+        return {}
     warm = _firsts([head for head in heads if head.checkpoint in ("", loaded)])
     return {
         owner: head
