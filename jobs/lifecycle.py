@@ -36,6 +36,7 @@ from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet, Slot
+from jobs.quota import room_for
 from jobs.slots import Lease
 from jobs.storing import store, store_copies
 from jobs.unsynced import unsynced
@@ -69,12 +70,13 @@ def submit(
     source_info: str = "",
     place: Place = ORDINARY,
 ) -> Job:
-    """Accept a job. Once this returns, it is kept until it ended."""
+    """Accept a job. Once this returns, it is kept until it ended. Raises TooManyWaiting."""
     draft = Draft(kind, parameters, seed)
     job = Job(**columns(draft), **in_common(server, key, source_info, place))
     said = {"status": "pending", "server": server.alias}
     reach(Failpoint.BEFORE_COMMIT)
-    store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
+    with room_for(1, key=key):
+        store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
     reach(Failpoint.AFTER_COMMIT)
     # Each change of a job is a line of the log; that it came is in the event log alone.
     logger.debug("job %s job.submitted server=%s", str(job.id)[:8], server.alias)
@@ -92,11 +94,11 @@ def submit_many(
 ) -> tuple[Batch, list[UUID]]:
     """Accept a batch of jobs, all or none of them. They wait in the order of the drafts.
 
-    Returns it with the ids of its jobs, in that order.
+    Returns it with the ids of its jobs, in that order. Raises TooManyWaiting.
     """
     # Of one moment, jobs are ordered by their ids.
     ids = sorted(uuid4() for _ in drafts)
-    with transaction.atomic():
+    with room_for(len(drafts), key=key), transaction.atomic():
         batch = Batch.objects.create(name=name, total=len(drafts), submitted_by=key)
         first = Job.objects.create(
             id=ids[0],

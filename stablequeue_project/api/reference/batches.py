@@ -85,7 +85,7 @@ BATCHES = Chapter(
             status=202,
             answer=AcceptedBatch,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE", "TOO_MANY_WAITING"),
             made={"batch_id": "/batch_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),
