@@ -13,7 +13,17 @@ from rest_framework.views import APIView
 
 from apikeys.models import ApiKey
 from events.idempotency import idempotent
-from jobs import images, inputs, intake, lifecycle, line, previews, queue_pause, thumbnails
+from jobs import (
+    forecast,
+    images,
+    inputs,
+    intake,
+    lifecycle,
+    line,
+    previews,
+    queue_pause,
+    thumbnails,
+)
 from jobs.batches import tallies
 from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound, PreviewNotFound
 from jobs.models import Batch, Image, Input, Job
@@ -29,9 +39,11 @@ from jobs.serializers import (
     PlaceSerializer,
     RetryFailedSerializer,
     batch_on_the_wire,
+    job_in_full,
     job_on_the_wire,
     names_of,
     queue_on_the_wire,
+    span_on_the_wire,
     submitted_batch_on_the_wire,
 )
 
@@ -91,7 +103,9 @@ class BatchView(APIView):
         batch = Batch.objects.filter(id=_uuid(batch_id, BatchNotFound)).first()
         if batch is None:
             raise BatchNotFound(batch_id)
-        return Response(batch_on_the_wire(batch, tallies([batch])[batch.id]))
+        end = span_on_the_wire(forecast.of_batch(batch))
+        shown = batch_on_the_wire(batch, tallies([batch])[batch.id])
+        return Response({**shown, "estimated_end": end})
 
 
 class BatchCancelView(APIView):
@@ -160,7 +174,7 @@ class JobStatusView(APIView):
         job = Job.objects.with_everything_shown().filter(id=_uuid(job_id)).first()
         if job is None:
             raise JobNotFound(job_id)
-        return Response(job_on_the_wire(job))
+        return Response(job_in_full(job))
 
 
 class JobCancelView(APIView):

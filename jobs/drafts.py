@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apikeys.models import ApiKey
-from jobs import payload
+from jobs import payload, workload
 from jobs.models import NOBODY, Input, Job
 from models_catalog import names
 from servers.models import Server
@@ -41,6 +41,7 @@ def columns(draft: Draft) -> dict[str, Any]:
         "parameters": draft.parameters,
         "seed": draft.seed,
         "checkpoint": names.key_of(payload.wanted_checkpoint(draft.parameters)),
+        "work": workload.work_of(draft.parameters),
     }
 
 

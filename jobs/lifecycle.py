@@ -166,7 +166,7 @@ def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | Non
             if not cursor.rowcount:
                 return None
         _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
-    job = Job.objects.select_related("server").get(id=job_id)
+    job = Job.objects.select_related("server", "slot").get(id=job_id)
     return job, Lease(job.server_id, job.task_id, attempt)
 
 

@@ -134,6 +134,9 @@ class Job(models.Model):
     # The wanted checkpoint in a form that is the same however it was written; empty for any.
     checkpoint = models.CharField(max_length=200, db_default="")
 
+    # Steps times pixels of all its pictures.
+    work = models.FloatField(db_default=0.0)
+
     # Number of the current try; only grows; the fencing token of every worker's write.
     attempt = models.PositiveIntegerField(default=0)
     # Tries that were charged: started again after a stated failure.

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from jobs import forecast as forecasts
 from jobs import phases, previews, thumbnails
 from jobs.batches import Tally
 from jobs.expansion import MAX_JOBS, Axes, Plan, TooManyJobs
+from jobs.forecast import Span
 from jobs.intake import SubmittedBatch
 from jobs.models import Batch, Job, Queue
 from jobs.parameters import (
@@ -232,6 +234,26 @@ def job_on_the_wire(job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "job_class": CLASSES[job.is_background],
     }
+
+
+def job_in_full(job: Job) -> dict[str, Any]:
+    """One job as an answer about it alone shows it: also with when its turn will be."""
+    forecast = forecasts.of(job)
+    end = forecast.end
+    return {
+        **job_on_the_wire(job),
+        "queue_position": forecast.place,
+        "estimated_start": span_on_the_wire(forecast.start),
+        "estimated_end": span_on_the_wire(end),
+        "estimated_time_remaining": None if end is None else round(end.expected, 1),
+    }
+
+
+def span_on_the_wire(span: Span | None) -> dict[str, str | None] | None:
+    """An interval of time; None if nothing can be told."""
+    if span is None:
+        return None
+    return {"earliest": _moment(span.earliest), "latest": _moment(span.latest)}
 
 
 def queue_on_the_wire(queue: Queue) -> dict[str, Any]:

@@ -22,6 +22,7 @@ VARYING = {
     "parameters": "jsonb",
     "seed": "bigint",
     "checkpoint": "text",
+    "work": "float8",
 }
 """The columns in which the jobs of a batch differ, with their types."""
 
@@ -31,11 +32,11 @@ _STORE = """
     INSERT INTO jobs_job (
         id, status, kind, parameters, seed, server_id, target_alias, submitted_by_id,
         source_info, batch_id, attempt, retry_count, task_id, beat, errors,
-        owner, priority, is_background, checkpoint
+        owner, priority, is_background, checkpoint, work
     ) VALUES (
         %(id)s, %(status)s, %(kind)s, %(parameters)s, %(seed)s, %(server)s, %(target_alias)s,
         %(submitted_by)s, %(source_info)s, %(batch)s, 0, 0, '', 0, '[]',
-        %(owner)s, %(priority)s, %(is_background)s, %(checkpoint)s
+        %(owner)s, %(priority)s, %(is_background)s, %(checkpoint)s, %(work)s
     )
     RETURNING created_at, position
 """
@@ -64,6 +65,7 @@ def store(job: Job, inputs: Sequence[Input], changes: Sequence[log.Change]) -> N
         "priority": job.priority,
         "is_background": job.is_background,
         "checkpoint": job.checkpoint,
+        "work": job.work,
         "inputs": [kept.sha256 for kept in inputs],
     }
     statements = _STORE + (_STORE_INPUTS if inputs else "")

@@ -279,6 +279,7 @@ def _name(server: Server, alias: str) -> None:
 def _move(server: Server, address: Address) -> None:
     server.scheme, server.host, server.port = address.scheme, address.host, address.port
     server.pinned_options = []
+    server.speed = server.load_seconds = None
     _forget_health(server)
 
 

@@ -116,6 +116,20 @@ class Server(models.Model):
     held_until = models.DateTimeField(null=True, blank=True)
     held_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
 
+    # See servers.speed.
+    speed = models.FloatField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Steps times pixels a second, learned from what it drew.",
+    )
+    load_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Seconds to load a checkpoint, learned from what it drew.",
+    )
+
     retired_at = models.DateTimeField(null=True, blank=True)
     # Settings our payloads may override, since that Forge is known to restore them.
     pinned_options = models.JSONField(default=list, blank=True)

@@ -47,6 +47,8 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
             "drain",
             "held_reason",
             "held_until",
+            "speed",
+            "load_seconds",
             "queue_name",
         ]
         read_only_fields = fields

@@ -78,6 +78,32 @@ class ShownJob(serializers.Serializer[Any]):
     )
 
 
+class Span(serializers.Serializer[Any]):
+    """An interval in which something is expected."""
+
+    earliest = UtcMillis()
+    latest = UtcMillis()
+
+
+class JobInFull(ShownJob):
+    """A job, and when its turn will be."""
+
+    queue_position = serializers.IntegerField(
+        allow_null=True,
+        help_text="Of a job that waits: its place among those that wait for its server; the next "
+        "one has 1.",
+    )
+    estimated_start = Span(
+        allow_null=True,
+        help_text="Null unless it only waits for its turn on a server whose speed is known: one "
+        "that has drawn something.",
+    )
+    estimated_end = Span(allow_null=True)
+    estimated_time_remaining = serializers.FloatField(
+        allow_null=True, help_text="Seconds until it is done, in the middle of that interval."
+    )
+
+
 class ShownJobs(serializers.Serializer[Any]):
     """A page of jobs."""
 
@@ -150,7 +176,7 @@ JOBS = Chapter(
         "GET /api/v1/queue/jobs/{job_id}/status": Operation(
             id="read_job",
             summary="Read a job",
-            answer=ShownJob,
+            answer=JobInFull,
             errors=("JOB_NOT_FOUND",),
             example="job-status",
         ),
