@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from jobs.images import StagedImage
 from jobs.slots import Lease
 from servers.forge import (
     ForgeConnectionLost,
     ForgeError,
+    ForgeFailed,
+    ForgeInUse,
     ForgeNotReady,
     ForgeUnauthorized,
     ForgeUnreachable,
@@ -63,13 +67,27 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Ill:
+    """Forge lost its checkpoint: it has to be healed, in the slot we hold, before the next job.
+
+    `ending` is what it means for this job; `spoilt` the checkpoint that cannot heal it, empty
+    for the one that Forge has selected; `error` what it said.
+    """
+
+    lease: Lease
+    ending: Snoozed | Refused
+    spoilt: str
+    error: ForgeFailed
+
+
+@dataclass(frozen=True)
 class Gone:
     """The job was cancelled or given to another attempt: nothing is left to write."""
 
     reason: str = field(default="cancelled")
 
 
-Outcome = Drawn | Snoozed | Charged | Lost | Refused | Gone
+Outcome = Drawn | Snoozed | Charged | Lost | Refused | Ill | Gone
 
 
 def of_forge_error(error: ForgeError, *, sent: Lease | None) -> Snoozed | Charged | Lost | Refused:
@@ -81,4 +99,6 @@ def of_forge_error(error: ForgeError, *, sent: Lease | None) -> Snoozed | Charge
         return Lost(sent, code, message) if sent else Snoozed(code, message)
     if isinstance(error, ForgeUnreachable | ForgeUnauthorized | ForgeNotReady):
         return Snoozed(code, message)
+    if isinstance(error, ForgeInUse):
+        return Snoozed(code, message, seconds=settings.IN_USE_WAIT)
     return Charged(code, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from jobs import inputs, payload
 from jobs.models import Job
 from models_catalog import names
 from servers import fleet
-from servers.forge import Checkpoint
+from servers.forge import Checkpoint, ForgeInUse
 from servers.forge_ways import Forge
 
 
@@ -62,7 +63,7 @@ def body(client: Forge, job: Job, planned: Plan) -> dict[str, Any]:
         scheduler=planned.scheduler,
         read_input=inputs.reader_of(job),
     )
-    fleet.pin_options(job.server, client, told.get("override_settings", {}))
+    _require_pins(client, job, told.get("override_settings", {}))
     if job.server.keeps_copies and _copies_leave_no_trace(client, job):
         count = payload.image_count(job.parameters)
         told = payload.keeping_copies(told, task_id=job.task_id, count=count)
@@ -76,6 +77,39 @@ def heeding_the_way(client: Forge, planned: Plan, body: dict[str, Any]) -> Plan:
             f"{name} was left out: that Forge runs without --api, and its page has no field for it."
         )
     return planned
+
+
+def sentence_of_broken(job: Job, planned: Plan) -> str:
+    """Say which checkpoint Forge could not load, and what helps."""
+    asked = [planned.checkpoint.name] if planned.checkpoint else []
+    asked += [
+        str(job.parameters[field])
+        for field in ("refiner_checkpoint", "refiner_model", "hr_checkpoint_name")
+        if not names.is_no_override(job.parameters.get(field))
+        and job.parameters[field] != "Use same checkpoint"
+    ]
+    which = " or ".join(map(repr, asked)) or "the checkpoint that is selected there"
+    return (
+        f"{job.target_alias} could not load {which}: the file is broken, of a kind that Forge "
+        "does not know, or gone. Replace it or ask for another one, then retry."
+    )
+
+
+def _require_pins(client: Forge, job: Job, overridden: Mapping[str, Any]) -> None:
+    """Have Forge restore what the job overrides. Raises ForgeInUse while that cannot be had.
+
+    Else the job's value would stay for everybody, and be taken for the owner's own later. Over
+    the page nothing can be pinned; there the person's values are left to that Forge.
+    """
+    # Twice, for it may have been busy at the first look only.
+    for _ in range(2):
+        if fleet.pin_options(job.server, client, overridden) or job.server.way != "api":
+            return
+        if client.is_busy():
+            raise ForgeInUse(
+                f"{job.target_alias} draws for somebody else, and would not give back the "
+                "settings that this job changes. The job waits for a free moment, once."
+            )
 
 
 def _copies_leave_no_trace(client: Forge, job: Job) -> bool:

@@ -17,6 +17,7 @@ from uuid import UUID
 from jobs import (
     collection,
     disk,
+    healing,
     images,
     lifecycle,
     payload,
@@ -30,7 +31,7 @@ from jobs.failpoints import Failpoint, reach
 from jobs.insist import insist
 from jobs.leaving import Leaving, departure
 from jobs.models import Job, Slot
-from jobs.outcomes import Charged, Gone, Lost, Outcome, Refused, of_forge_error
+from jobs.outcomes import Charged, Gone, Ill, Lost, Outcome, Refused, Snoozed, of_forge_error
 from jobs.preparation import Plan
 from jobs.pulse import Pulse, beat_saving, while_beating
 from jobs.slots import Lease, LeaseLost
@@ -38,7 +39,9 @@ from models_catalog import names
 from servers import fleet, health, holds, speed
 from servers.forge import (
     ForgeBadReply,
+    ForgeCheckpointBroken,
     ForgeError,
+    ForgePoisoned,
     ForgeStalled,
     ForgeUnknownSetting,
     Generation,
@@ -66,6 +69,8 @@ def run(*, job_id: UUID, attempt: int, worker: str) -> None:
     outcome = _attempt(job, lease)
     reach(Failpoint.BEFORE_COMPLETE)
     insist(lambda: settlement.settle(job, outcome))
+    if isinstance(outcome, Ill):
+        healing.heal(job.server, outcome)
     reach(Failpoint.AFTER_COMPLETE)
     images.discard_staging(job_id=job_id, attempt=attempt)
 
@@ -74,9 +79,10 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
     """Everything between claim and settlement, with the worker's one bulkhead.
 
     Gives the slot back as soon as Forge is known to be done with it; a lost generation keeps
-    it for its recovery.
+    it for its recovery, an illness of Forge for the healing.
     """
     sent: Lease | None = None
+    plan = Plan(None)
     still_drawing = False
     try:
         images.require_writable()
@@ -99,6 +105,8 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         return Gone("its lease was lost")
     except Leaving:
         return Lost(lease, "WORKER_STOPPED", "The worker of this job was stopped in the middle.")
+    except (ForgePoisoned, ForgeCheckpointBroken) as error:
+        return _ill(job, lease, plan, error)
     except ForgeError as error:
         _note_health(job.server, error)
         outcome: Outcome = _of_forge_error(job, error, sent=sent)
@@ -209,6 +217,15 @@ def _of_forge_error(job: Job, error: ForgeError, *, sent: Lease | None) -> Outco
         fleet.forget_pins(job.server)
         return Charged(error.code, f"{error} The next try does without its copies.")
     return of_forge_error(error, sent=sent)
+
+
+def _ill(job: Job, lease: Lease, plan: Plan, error: ForgePoisoned | ForgeCheckpointBroken) -> Ill:
+    """What it means that Forge lost its checkpoint: for this job, and for its healing."""
+    spoilt = plan.checkpoint.name if plan.checkpoint else ""
+    ending: Snoozed | Refused = Snoozed(error.code, str(error))
+    if isinstance(error, ForgeCheckpointBroken):
+        ending = Refused(error.code, preparation.sentence_of_broken(job, plan))
+    return Ill(lease, ending, spoilt, error)
 
 
 def _unexpected(error: Exception, *, sent: Lease | None) -> Outcome:

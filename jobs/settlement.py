@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
 from django.conf import settings
 
-from jobs import disk, images, lifecycle, saving, slots
+from jobs import comparison, disk, images, lifecycle, payload, saving, slots
 from jobs.images import StagedImage
 from jobs.models import Job
-from jobs.outcomes import Charged, Drawn, Gone, Lost, Outcome, Refused, Snoozed
+from jobs.outcomes import Charged, Drawn, Gone, Ill, Lost, Outcome, Refused, Snoozed
 from jobs.preparation import Plan
 from jobs.pulse import beat_saving, while_beating
 from jobs.slots import LeaseLost
 from models_catalog import names
+from models_catalog.listings import LISTINGS, LORAS, MODULES, Question
 from servers.forge import Generation
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 def keep(job: Job, plan: Plan, generation: Generation) -> Outcome:
     """Judge what was drawn, and stage its pictures if nothing speaks against them."""
-    return _judge(job, plan, generation) or _save(job, plan, generation)
+    return _judge(job, plan, generation) or _save(job, _compared(job, plan, generation), generation)
 
 
 def settle(job: Job, outcome: Outcome) -> None:
@@ -50,6 +52,8 @@ def settle(job: Job, outcome: Outcome) -> None:
                 slots.hand_over(lease)
         case Refused(code, message):
             lifecycle.fail(**mine, code=code, message=message)
+        case Ill(ending=ending):
+            settle(job, ending)
         case Gone():
             logger.info("job %s attempt %s is gone", str(job.id)[:8], job.attempt)
         case _:
@@ -80,6 +84,34 @@ def _judge(job: Job, plan: Plan, generation: Generation) -> Outcome | None:
             f"{plan.checkpoint.name!r}. Refresh its checkpoint list and retry.",
         )
     return None
+
+
+def _compared(job: Job, plan: Plan, generation: Generation) -> Plan:
+    """The plan with a sentence more for each wish that Forge did not heed."""
+    wish = payload.build(
+        job.parameters,
+        seed=job.seed,
+        checkpoint=plan.checkpoint.name if plan.checkpoint else "",
+        scheduler=plan.scheduler,
+        # What the pictures show is compared with nothing.
+        read_input=lambda sha256: "",
+    )
+    sentences = comparison.differences(wish, generation)
+    doubts = comparison.doubts(wish, generation)
+    loras = _listed(job, LORAS) if doubts.loras else None
+    modules = _listed(job, MODULES) if doubts.modules else None
+    sentences += comparison.missing(doubts, loras=loras, modules=modules)
+    return replace(plan, warnings=(*plan.warnings, *sentences))
+
+
+def _listed(job: Job, question: Question[Any]) -> set[str] | None:
+    """All names of a list of the job's server; None if it does not answer."""
+    (listing,) = while_beating(
+        LISTINGS.ask([job.server], question).collect, partial(beat_saving, job)
+    )
+    if listing.error is not None:
+        return None
+    return {text for entry in listing.entries for text in question.texts(entry)[:2]}
 
 
 def _save(job: Job, plan: Plan, generation: Generation) -> Outcome:

@@ -117,6 +117,13 @@ def reassign(lease: Lease, *, trouble: Mapping[str, str] | None = None) -> bool:
     )
 
 
+def use_for(lease: Lease, task_id: str) -> Lease:
+    """Name the generation that a drained slot is used for next. Raises LeaseLost."""
+    if not _held(lease).filter(state=Slot.State.DRAINING).update(task_id=task_id):
+        raise LeaseLost
+    return Lease(lease.server_id, task_id, lease.attempt)
+
+
 def leave(lease: Lease) -> None:
     """Leave the slot, with its job if it has one, to a later recovery."""
     _held(lease).exclude(state=Slot.State.FREE).update(worker="")

@@ -66,6 +66,7 @@ LORAS: Question[Lora] = Question(
     lambda forge: forge.loras(),
     lambda entry: (entry.name, entry.alias, entry.path),
 )
+MODULES: Question[str] = Question("modules", lambda forge: forge.modules(), lambda name: (name,))
 SAMPLERS: Question[str] = Question("samplers", lambda forge: forge.samplers(), lambda name: (name,))
 
 

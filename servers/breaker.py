@@ -48,15 +48,15 @@ class Conduct:
 
 def may_be_the_servers_fault(error: ForgeError) -> bool:
     """Whether an error that ended an attempt counts against the server."""
-    return isinstance(error, _BLAMED_ON_THE_SERVER)
+    return isinstance(error, _BLAMED_ON_THE_SERVER) and not error.permanent
 
 
-def after_failure(conduct: Conduct, *, hangs: bool) -> Conduct:
-    """The conduct with one more failure. A hang holds at once: it costs too long to see five."""
+def after_failure(conduct: Conduct, *, at_once: bool) -> Conduct:
+    """The conduct with one more failure. `at_once` holds for what costs too much to see five of."""
     failures = conduct.failures + 1
     if conduct.is_held:
         return replace(conduct, failures=failures)
-    if conduct.is_on_trial or hangs or failures >= FAILURES_ALLOWED:
+    if conduct.is_on_trial or at_once or failures >= FAILURES_ALLOWED:
         return Conduct(failures, conduct.holds + 1, is_held=True)
     return replace(conduct, failures=failures)
 

@@ -15,9 +15,11 @@ from typing import Any, Literal
 
 from servers.forge_errors import (
     ForgeBadReply,
+    ForgeCheckpointBroken,
     ForgeConnectionLost,
     ForgeError,
     ForgeFailed,
+    ForgeInUse,
     ForgeNotReady,
     ForgePoisoned,
     ForgeRejected,
@@ -50,10 +52,12 @@ __all__ = [
     "Checkpoint",
     "Credentials",
     "ForgeBadReply",
+    "ForgeCheckpointBroken",
     "ForgeClient",
     "ForgeConnectionLost",
     "ForgeError",
     "ForgeFailed",
+    "ForgeInUse",
     "ForgeNotReady",
     "ForgePoisoned",
     "ForgeRejected",
@@ -122,6 +126,13 @@ class ForgeClient:
     def loras(self) -> tuple[Lora, ...]:
         return read_loras(self._wire.ask("GET", "/sdapi/v1/loras"))
 
+    def modules(self) -> tuple[str, ...]:
+        """Return the VAEs and text encoders; none where there is no such list."""
+        try:
+            return read_names(self._wire.ask("GET", "/sdapi/v1/sd-modules"), "model_name")
+        except ForgeNotReady:
+            return ()
+
     def samplers(self) -> tuple[str, ...]:
         return read_names(self._wire.ask("GET", "/sdapi/v1/samplers"), "name")
 
@@ -167,7 +178,9 @@ class ForgeClient:
         """Check that a usable Forge answers. Raises the ForgeError that says what is missing."""
         self.activity()
         return Probe(
-            is_forge=self._has(lambda: self._wire.ask("GET", "/sdapi/v1/sd-modules")),
+            is_forge=self._has(
+                lambda: require_answer(self._wire.ask("GET", "/sdapi/v1/sd-modules"))
+            ),
             has_progress=self._has(lambda: self.progress("probe")),
         )
 

@@ -4,11 +4,13 @@
      ├─ ForgeUnreachable      nothing was sent: refused, no route, unknown name, TLS, time-out
      ├─ ForgeUnauthorized     it needs credentials, or refuses ours
      ├─ ForgeNotReady         no API there: starting up, started without --api, or a proxy's 503
+     ├─ ForgeInUse            somebody else draws there, so a setting cannot be kept safe now
      ├─ ForgeConnectionLost   connected, then the answer was cut off or never came
      ├─ ForgeRejected         it refused the parameters: they will never work as they are
      │   └─ ForgeUnknownSetting   one of the overridden settings does not exist there
      ├─ ForgeFailed           the generation ended in an error of Forge's own
-     │   └─ ForgePoisoned     its loaded checkpoint is broken: every job fails until another loads
+     │   ├─ ForgeCheckpointBroken   the checkpoint asked for cannot be loaded
+     │   └─ ForgePoisoned     it lost the checkpoint loaded before, and needs another one
      ├─ ForgeBadReply         an answer that is not what Forge sends, or that is not complete
      └─ ForgeStalled          no sign of progress for too long
 
@@ -45,6 +47,11 @@ class ForgeNotReady(ForgeError):
     sent = False
 
 
+class ForgeInUse(ForgeError):
+    code = "FORGE_IN_USE"
+    sent = False
+
+
 class ForgeConnectionLost(ForgeError):
     code = "FORGE_CONNECTION_LOST"
 
@@ -73,8 +80,18 @@ class ForgeFailed(ForgeError):
         self.reason = reason
 
 
+class ForgeCheckpointBroken(ForgeFailed):
+    """The checkpoint could not be loaded: broken, of an unknown kind, or its file is gone.
+
+    Each try costs Forge the checkpoint it had before, see ForgePoisoned.
+    """
+
+    code = "FORGE_CHECKPOINT_BROKEN"
+    permanent = True
+
+
 class ForgePoisoned(ForgeFailed):
-    """Raised for every job after a checkpoint failed to load.
+    """Raised for every job on the checkpoint that was loaded when another one failed to load.
 
     Forge drops the old model before it loads the new one and keeps believing that the old
     one is there. A job on another, good checkpoint heals it; so does a restart.

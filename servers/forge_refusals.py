@@ -9,6 +9,7 @@ from typing import Any
 from servers.foreign_data import one_line, parse_json, tame
 from servers.forge_errors import (
     ForgeBadReply,
+    ForgeCheckpointBroken,
     ForgeConnectionLost,
     ForgeError,
     ForgeFailed,
@@ -21,7 +22,9 @@ from servers.forge_errors import (
 
 # Forge reports these as a failure of the run, but they are about the request alone.
 _REFUSALS_IN_A_RUN = ("could not find upscaler named", "Could not find checkpoint with name")
-_BROKEN_CHECKPOINT = "'NoneType' object has no attribute 'sd_checkpoint_info'"
+# What its loader says of whatever goes wrong with a file: backend/loader.py of Forge.
+_NOT_LOADED = "Failed to recognize model type!"
+_LOST_CHECKPOINT = "'NoneType' object has no attribute 'sd_checkpoint_info'"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ def _failure(
     address: str, said: Mapping[str, Any], detail: str, settings: Collection[str]
 ) -> ForgeError:
     """Read Forge's HTTP 500: the error of a run, or a refusal in disguise."""
-    error_class, reason = one_line(said.get("error") or ""), one_line(said.get("message") or "")
+    error_class = one_line(said.get("error") or "")
+    # AUTOMATIC1111 has another name for the text.
+    reason = one_line(said.get("message") or said.get("errors") or "")
     if not error_class and detail:
         return ForgeRejected(f"{address} refused the parameters: {detail}")
     return failure_in_a_run(address, error_class, reason, settings)
@@ -99,7 +104,11 @@ def failure_in_a_run(
         return ForgeUnknownSetting(address, setting)
     if reason.startswith(_REFUSALS_IN_A_RUN):
         return ForgeRejected(f"{address} refused the parameters: {reason}")
-    if error_class == "AttributeError" and reason == _BROKEN_CHECKPOINT:
+    if error_class == "ValueError" and reason.startswith(_NOT_LOADED):
+        return ForgeCheckpointBroken(
+            f"{address} could not load a checkpoint.", error_class=error_class, reason=reason
+        )
+    if error_class == "AttributeError" and reason == _LOST_CHECKPOINT:
         return ForgePoisoned(
             f"{address} lost its checkpoint when another one failed to load. "
             "A job on a different checkpoint, or a restart of that Forge, heals it.",

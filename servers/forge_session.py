@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from servers.forge import Kind, Probe
-from servers.forge_errors import ForgeBadReply, ForgeConnectionLost, ForgeRejected
+from servers.forge_errors import ForgeBadReply, ForgeConnectionLost, ForgeNotReady, ForgeRejected
 from servers.forge_line import Credentials, Line, PeerGuard
 from servers.forge_page import INTERRUPT, RESTORE, TXT2IMG, Page, read_page
 from servers.forge_page_form import form_for
@@ -80,6 +80,10 @@ class ForgeSession:
         """Return the LoRAs; their route belongs to an extension and needs no --api."""
         return read_loras(self._wire.ask("GET", "/sdapi/v1/loras"))
 
+    def modules(self) -> tuple[str, ...]:
+        """Return the VAEs and text encoders."""
+        return self._page().choices("hr_vae_te")
+
     def samplers(self) -> tuple[str, ...]:
         return self._page().choices("txt2img_sampling")
 
@@ -108,6 +112,13 @@ class ForgeSession:
     def probe(self) -> Probe:
         """Check that a usable page answers. Raises the ForgeError that says what is missing."""
         self._page()
+        try:
+            self.require_login()
+        except ForgeNotReady as error:
+            raise ForgeNotReady(
+                f"{self.address} has a page of a kind that cannot be drawn through: "
+                "start it with --api."
+            ) from error
         self.progress("probe")
         return Probe(is_forge=True, has_progress=True)
 
@@ -326,9 +337,10 @@ class _Drawing:
     def stop(self, task_id: str, seen: Progress) -> None:
         """Withdraw the job if it waits in the page's queue, interrupt it if it runs."""
         if seen.state == "active" and time.monotonic() > self._stop_again_at:
-            # What was told to stop still draws its present step, and that is soon over.
+            # Of several batches the first order may only end the present one, and it takes
+            # a second one to stop them all.
             if self._session.interrupt(task_id):
-                self._stop_again_at = time.monotonic() + self.timing.answer
+                self._stop_again_at = time.monotonic() + 2 * self.timing.poll
         elif seen.state == "queued" and self._stream.waits and not self._withdrawn:
             self._withdrawn = True
             self._listening.cut()

@@ -69,7 +69,7 @@ def note(server: Server, error: ForgeError) -> None:
             server_id=server.pk,
             address=server.address,
             sentence=str(error),
-            hangs=isinstance(error, ForgeStalled),
+            at_once=isinstance(error, ForgeStalled),
         )
     if isinstance(error, tuple(_ABOUT_THE_SERVER)):
         _keep(server, _judge(error))

@@ -18,17 +18,17 @@ from servers.changes import change
 from servers.models import Server
 
 
-def note_failure(*, server_id: int, address: str, sentence: str, hangs: bool) -> None:
+def note_failure(*, server_id: int, address: str, sentence: str, at_once: bool) -> None:
     """Count a failed attempt against the server, and hold it if that is enough.
 
-    A failure at an address that the server no longer has is ignored.
+    `at_once`: one is. A failure at an address that the server no longer has is ignored.
     """
     with transaction.atomic():
         server = Server.objects.active().select_for_update(no_key=True).filter(pk=server_id).first()
         if server is None or server.address != address:
             return
         before = Conduct(server.failures, server.holds, is_held=server.held_until is not None)
-        after = breaker.after_failure(before, hangs=hangs)
+        after = breaker.after_failure(before, at_once=at_once)
         server.failures, server.holds = after.failures, after.holds
         if after.is_held and not before.is_held:
             _hold(server, sentence)

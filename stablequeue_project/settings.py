@@ -347,6 +347,8 @@ SAVE_PATIENCE = 24 * 3600.0 * TIME_SCALE
 """Seconds a worker tries to save finished pictures: a full disk is noticed in the morning."""
 STORAGE_WAIT = 30.0 * TIME_SCALE
 """Seconds a job waits before its next try when the pictures folder cannot be written."""
+IN_USE_WAIT = 10.0 * TIME_SCALE
+"""Seconds a job waits that changes a setting of a Forge which somebody else uses just now."""
 STALL_AFTER = (
     _read("float", "STABLEQUEUE_STALL_SECONDS", 900.0, validate=validate.Range(10, 86_400))
     * TIME_SCALE

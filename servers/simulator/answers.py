@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from servers.simulator.errors import AbortedError, PlainRunError, RefusalError, RunError
 from servers.simulator.faults import Fault
+from servers.simulator.flavours import Flavour
 
 _LOGIN_PAGE = "<!doctype html><html><body><h1>Sign in to your router</h1></body></html>"
 _DRIPS = 50
@@ -21,18 +22,21 @@ def json_answer(value: Any, status: int = 200) -> Response:
     return Response(text, status, content_type="application/json")
 
 
-def refused(error: RefusalError) -> Response:
+def refused(error: RefusalError, flavour: Flavour) -> Response:
+    if flavour.wraps_refusals:
+        body = {"error": "HTTPException", "detail": error.detail, "body": ""}
+        return json_answer({**body, flavour.error_text: ""}, error.status)
     answer = json_answer({"detail": error.detail}, error.status)
     if error.challenge:
         answer.headers["WWW-Authenticate"] = error.challenge
     return answer
 
 
-def failed(error: RunError) -> Response:
+def failed(error: RunError, flavour: Flavour) -> Response:
     """The answer to an exception inside a run."""
     if isinstance(error, PlainRunError):
         return Response("Internal Server Error", 500, content_type="text/plain; charset=utf-8")
-    body = {"error": error.error, "detail": "", "body": "", "message": error.message}
+    body = {"error": error.error, "detail": "", "body": "", flavour.error_text: error.message}
     return json_answer(body, 500)
 
 

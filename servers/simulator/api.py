@@ -6,7 +6,7 @@ import json
 import random
 import socket
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -45,6 +45,7 @@ class ForgeApi:
             "/sdapi/v1/sd-models": self._sd_models,
             "/sdapi/v1/loras": self._loras,
             "/sdapi/v1/sd-modules": self._sd_modules,
+            "/sdapi/v1/sd-vae": self._sd_modules,
             "/sdapi/v1/samplers": self._of(self._lists["samplers"]),
             "/sdapi/v1/schedulers": self._of(self._lists["schedulers"]),
             "/sdapi/v1/upscalers": self._of(self._lists["upscalers"]),
@@ -68,6 +69,7 @@ class ForgeApi:
             "/sdapi/v1/options": self._set_options,
             "/sdapi/v1/refresh-checkpoints": self._refresh_checkpoints,
             "/sdapi/v1/refresh-loras": self._of(None),
+            "/sdapi/v1/refresh-vae": self._of(None),
             "/sdapi/v1/unload-checkpoint": self._of({}),
             "/sdapi/v1/reload-checkpoint": self._of({}),
             "/sdapi/v1/png-info": self._png_info,
@@ -86,14 +88,14 @@ class ForgeApi:
     # --- generation ------------------------------------------------------------------
 
     def _txt2img(self, request: Request) -> Response:
-        body = parameters.read(request.get_data(), parameters.TXT2IMG)
+        body = self._read(request, parameters.TXT2IMG)
         self._arrive(body)
         self._check_scripts("txt2img", body)
         result = self._engine.generate(_order("txt2img", body, request), list)
         return self._generated(body, result)
 
     def _img2img(self, request: Request) -> Response:
-        body = parameters.read(request.get_data(), parameters.IMG2IMG)
+        body = self._read(request, parameters.IMG2IMG)
         self._arrive(body)
         if body["init_images"] is None:
             raise RefusalError(404, "Init image not found")
@@ -108,6 +110,12 @@ class ForgeApi:
         if not body["include_init_images"]:
             body["init_images"] = body["mask"] = None
         return self._generated(body, result)
+
+    def _read(self, request: Request, fields: Mapping[str, parameters.Field]) -> dict[str, Any]:
+        """The request; fields this relative does not know keep their defaults."""
+        said = parameters.read_object(request.get_data())
+        heard = json.dumps(self._engine.flavour.heard(said)).encode()
+        return parameters.read(heard, fields)
 
     def _arrive(self, body: dict[str, Any]) -> None:
         if fault := self._engine.faults.take(Stage.ARRIVAL, body["prompt"] or ""):
@@ -138,7 +146,8 @@ class ForgeApi:
             case "not_png":
                 images = [pictures.as_base64(b"these bytes are no picture") for _ in images]
         info = json.dumps(result.info, ensure_ascii=False)
-        return broken(json_answer({"images": images, "parameters": body, "info": info}), fault)
+        said = self._engine.flavour.heard(body)
+        return broken(json_answer({"images": images, "parameters": said, "info": info}), fault)
 
     # --- progress and control --------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 from servers.simulator.answers import failed, json_answer, refused
 from servers.simulator.control import PREFIX
 from servers.simulator.errors import RefusalError, RunError
+from servers.simulator.flavours import Flavour
 from servers.simulator.switchboard import AnyPath
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ WORKER_THREADS = 40
 class Application:
     """All routes of one simulated Forge."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], flavour: Flavour) -> None:
+        self._flavour = flavour
         self._map = Map(rules, converters={"path": AnyPath}, merge_slashes=False)
         self._workers = threading.BoundedSemaphore(WORKER_THREADS)
 
@@ -33,8 +36,11 @@ class Application:
         request = Request(environ)
         if request.path.startswith(PREFIX):
             return self._answer(request)(environ, start_response)
+        began = time.monotonic()
         with self._workers:
             answer = self._answer(request)
+        if self._flavour.tells_time:
+            answer.headers["X-Process-Time"] = str(round(time.monotonic() - began, 4))
         return answer(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -50,6 +56,6 @@ class Application:
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
             return answer
         except RefusalError as error:
-            return refused(error)
+            return refused(error, self._flavour)
         except RunError as error:
-            return failed(error)
+            return failed(error, self._flavour)

@@ -11,6 +11,7 @@ from servers.simulator.answers import json_answer
 from servers.simulator.errors import RefusalError
 from servers.simulator.faults import UnknownFaultError
 from servers.simulator.journal import Journal
+from servers.simulator.launch import WrongSwitchError
 from servers.simulator.parameters import read_object
 
 PREFIX = "/__sim__/"
@@ -34,6 +35,8 @@ class Controlled(Protocol):
 
     def reset(self) -> None: ...
 
+    def restart_and_answer(self, **changes: Any) -> None: ...
+
 
 class Control:
     """The control routes of one simulator."""
@@ -47,6 +50,7 @@ class Control:
             "foreign": self._foreign,
             "models": self._models,
             "reset": self._reset,
+            "restart": self._restart,
         }
         return [
             Rule(f"{PREFIX}log", endpoint=self._log, methods=["GET"]),
@@ -96,6 +100,14 @@ class Control:
 
     def _reset(self, _request: Request) -> Response:
         self._simulator.reset()
+        return json_answer({})
+
+    def _restart(self, request: Request) -> Response:
+        """Body: the switches that are other than before, see `Launch`; {} for none."""
+        try:
+            self._simulator.restart_and_answer(**read_object(request.get_data()))
+        except WrongSwitchError as error:
+            raise RefusalError(400, str(error)) from error
         return json_answer({})
 
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from PIL import Image
@@ -21,6 +21,7 @@ from servers.simulator.catalogue import Catalogue, ModelFile
 from servers.simulator.errors import AbortedError, PlainRunError, RunError
 from servers.simulator.faults import Fault, FaultPlan, Stage
 from servers.simulator.files import Outputs
+from servers.simulator.flavours import Flavour
 from servers.simulator.gate import Gate
 from servers.simulator.journal import Generation, Journal, Outcome
 from servers.simulator.limits import OUT_OF_MEMORY, refuse_the_impossible
@@ -68,6 +69,7 @@ class Engine:
         lists: dict[str, Any],
         *,
         modules: Sequence[str],
+        flavour: Flavour,
         seconds: float,
         load_seconds: float,
         journal: Journal,
@@ -78,6 +80,7 @@ class Engine:
         self.catalogue = catalogue
         self.options = options
         self.lists = lists
+        self.flavour = flavour
         self.modules = {PurePosixPath(path).name: path for path in modules}
         """Paths of VAEs and text encoders below Forge's folder, by their names."""
         self.seconds = seconds
@@ -207,7 +210,14 @@ class Engine:
             clip_skip=int(self.options["CLIP_stop_at_last_layers"]),
             loras=[] if prompt is None else self.catalogue.loras_in(prompt),
             job_timestamp=self.progress.state.job_timestamp,
+            flavour=self.flavour,
+            modules=self._modules_in_use(),
         )
+
+    def _modules_in_use(self) -> list[str]:
+        """Names without endings. Modules this server hasn't are passed over without a word."""
+        wanted = (PureWindowsPath(path).name for path in self.options["forge_additional_modules"])
+        return [PurePosixPath(name).stem for name in wanted if name in self.modules]
 
     # --- drawing ---------------------------------------------------------------------
 
@@ -251,7 +261,8 @@ class Engine:
         seconds = per_batch / len(recipe.passes)
         for number, steps in enumerate(recipe.passes):
             if number > 0:
-                if order.request["hr_additional_modules"] is None:
+                lacks_modules = order.request["hr_additional_modules"] is None
+                if lacks_modules and self.flavour.hires_needs_modules:
                     raise RunError("TypeError", "argument of type 'NoneType' is not iterable")
                 with self.gate.changed:
                     self.progress.state.next_job()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import html
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from servers.simulator import gradio_inputs, pictures
 from servers.simulator.engine import Engine, Order, Result
 from servers.simulator.errors import AbortedError, SimulatorError
-from servers.simulator.gradio_page import CHECKPOINT, MODULES, Component, Page
+from servers.simulator.faults import Stage
+from servers.simulator.gradio_page import CHECKPOINT, MODULES
 from servers.simulator.gradio_queue import Event, PageQueue
 
 _NO_CHANGE = {"__type__": "update"}
@@ -28,15 +29,24 @@ class WrongInputsError(SimulatorError):
 class PageCalls:
     """The page's functions, done by an engine."""
 
-    def __init__(self, page: Page, engine: Engine) -> None:
-        self._page = page
+    def __init__(self, engine: Engine, own_values: Mapping[str, Any]) -> None:
         self._engine = engine
+        self._own_values = own_values
 
     def refreshed(self) -> list[Any]:
         """The dropdowns of models, with what is listed now."""
         catalogue = self._engine.catalogue
         names = [catalogue.name(model) for model in catalogue.listed]
         return [_choices(names), _choices(self._engine.modules)]
+
+    def arrive(self, event: Event) -> None:
+        """Meet the faults of a request that asks for a picture. May wait very long."""
+        if event.function.action != "txt2img":
+            return
+        said = dict(zip((it.elem_id for it in event.function.inputs), event.data, strict=False))
+        prompt = str(said.get("txt2img_prompt") or "")
+        if fault := self._engine.faults.take(Stage.ARRIVAL, prompt):
+            self._engine.gate.wait(fault.seconds)
 
     def call(self, event: Event, queue: PageQueue) -> list[Any]:
         """Do what `event` asks for; the values of its function's outputs.
@@ -69,18 +79,47 @@ class PageCalls:
         if not (task_id.startswith("task(") and task_id.endswith(")")):
             task_id = ""
         try:
-            result = self._draw(event.function.inputs, event.data, task_id)
+            result = self._draw(event, task_id)
             output = self._shown(result, event.root)
+            output[0] = self._spoilt(output[0], result.info["prompt"], event.root)
         except AbortedError:
             raise
         except SimulatorError as error:
             output = [[], "", "", f"<div class='error'>{html.escape(str(error))}</div>"]
         return [*output[:3], output[3] + _time_taken(time.monotonic() - began)]
 
-    def _draw(self, inputs: tuple[Component, ...], data: list[Any], task_id: str) -> Result:
-        request = gradio_inputs.read(inputs, data, self._engine.options.everything())
-        order = Order("txt2img", request, task_id, task_id, from_page=True)
+    def _draw(self, event: Event, task_id: str) -> Result:
+        options = self._engine.options.everything()
+        # Values beyond the inputs are left unread, as gradio does.
+        pairs = zip(event.function.inputs, event.data, strict=False)
+        said = {**self._own_values, **{it.elem_id: value for it, value in pairs if it.elem_id}}
+        request = gradio_inputs.read(said, options)
+        order = Order(
+            "txt2img",
+            request,
+            task_id,
+            task_id,
+            from_page=True,
+            cut_connection=event.cut_connection,
+        )
         return self._engine.generate(order, list)
+
+    def _spoilt(self, gallery: list[Any], prompt: str, root: str) -> list[Any]:
+        """The pictures as a fault lets them arrive. Faults of the API's own answer do nothing."""
+        fault = self._engine.faults.take(Stage.ANSWER, prompt)
+        match fault.kind if fault else None:
+            case "no_images":
+                return []
+            case "fewer_images":
+                return gallery[:-1]
+            case "huge_image":
+                data = pictures.claims_to_be_huge()
+            case "not_png":
+                data = b"these bytes are no picture"
+            case _:
+                return gallery
+        path = self._engine.outputs.save_temporary(data, "png")
+        return [{"image": _file_data(path, root), "caption": None} for _ in gallery]
 
     def _restore(self, event: Event) -> list[Any]:
         """What a run gave whose stream was lost: of the last two runs of the page."""

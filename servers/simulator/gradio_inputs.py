@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 from ast import literal_eval
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from servers.simulator import parameters
 from servers.simulator.errors import RefusalError, RunError
-from servers.simulator.gradio_page import Component
 
 _FIELDS = {
     "txt2img_prompt": "prompt",
@@ -68,15 +67,12 @@ _OVERRIDES = {
 """
 
 
-def read(
-    inputs: Sequence[Component], data: Sequence[Any], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A request with all fields of txt2img, from the values of the page's inputs.
+def read(said: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A request with all fields of txt2img, from the values of the page's inputs by elem_id.
 
     `options` are Forge's present ones: their kinds decide how an override is read. Raises
     RunError for a value Forge's code would stumble over.
     """
-    said = {it.elem_id: value for it, value in zip(inputs, data, strict=True) if it.elem_id}
     wanted = {field: said[elem_id] for elem_id, field in _FIELDS.items() if elem_id in said}
     for field, word in _USE_SAME.items():
         if wanted.get(field) == word:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from servers.simulator.launch import Launch
+
 Action = Literal["txt2img", "skip", "interrupt", "checkpoint", "restore", "refresh"]
 
-TASK_ID, CHECKPOINT, MODULES = 47, 20, 21
-"""Components without an elem_id that are spoken of here. The last two are not recorded."""
+CHECKPOINT, MODULES, PRESET = 20, 21, 22
+"""Components above the tabs. Their numbers are not recorded."""
 
 
 @dataclass(frozen=True)
@@ -63,37 +65,35 @@ class PageFunction:
 
 
 class Page:
-    """The page of one Forge.
+    """The page of one start of a Forge. `choices` are what its dropdowns offer, by elem_id.
 
-    `shift` moves the numbers of all functions and components, and puts as many unknown inputs
-    between the known ones, as extensions and other versions do. Components whose elem_id is
-    in `without` are not there. `choices` are what the dropdowns offer, by elem_id.
+    A shift moves the numbers of all functions and components, and puts as many unknown inputs
+    between the known ones, as extensions and other versions do.
     """
 
-    def __init__(
-        self,
-        *,
-        shift: int = 0,
-        without: Collection[str] = (),
-        choices: Mapping[str | int, list[str]],
-    ) -> None:
+    def __init__(self, launch: Launch, *, choices: Mapping[str | int, list[str]]) -> None:
         recorded = json.loads((Path(__file__).parent / "gradio_page.json").read_text("utf-8"))
         self._top_level: dict[str, Any] = recorded["top_level"]
         self._details: dict[str, Any] = recorded["generate"]
-        self._shift = shift
+        self._shift = shift = launch.page_shift
+        self._flavour = flavour = launch.family
         self._choices = choices
         self.app_id = random.getrandbits(64)
-        known = [Component(*row) for row in recorded["inputs"] if row[2] not in without]
+        known = [Component(*row) for row in recorded["inputs"] if row[2] not in launch.page_without]
         added = [
             Component(100_000 + number, "checkbox", None, "An extension's", False)
             for number in range(shift)
         ]
         self.inputs = (known[0], *known[1:3], *added, *known[3:])
+        self.own_values = {str(row[2]): row[4] for row in recorded["inputs"] if row[2]}
+        """What each input holds until somebody changes it, by elem_id; also of missing ones."""
         self.outputs = tuple(
             Component(number, kind, elem_id, None) for number, kind, elem_id in recorded["outputs"]
         )
-        self._checkpoint = Component(CHECKPOINT, "dropdown", None, "Checkpoint")
-        self._modules = Component(MODULES, "dropdown", None, "VAE / Text Encoder", [])
+        elem_ids = flavour.checkpoint_elem_id, flavour.modules_elem_id
+        self._checkpoint = Component(CHECKPOINT, "dropdown", elem_ids[0], "Checkpoint")
+        self._modules = Component(MODULES, "dropdown", elem_ids[1], "VAE / Text Encoder", [])
+        self._preset = Component(PRESET, "dropdown", "forge_ui_preset", "UI Preset", "sd")
         self.functions = {it.id: it for it in self._functions(recorded["stops"])}
 
     def named(self, api_name: str) -> PageFunction | None:
@@ -106,17 +106,26 @@ class Page:
         order follow from modules/ui.py and modules_forge/main_entry.py of Forge.
         """
         lists = self._checkpoint, self._modules
+        with_preset = self._flavour.checkpoint_goes_with_preset
+        selecting = (self._checkpoint, self._preset) if with_preset else lists[:1]
         generate = {"inputs": self.inputs, "outputs": self.outputs}
         found = [
             self._function(
                 2,
-                "gr_refresh_models",
+                self._flavour.refresh_function,
                 "refresh",
                 "forge_refresh_checkpoint",
                 outputs=lists,
                 queued=False,
             ),
-            self._function(8, "checkpoint_change", "checkpoint", CHECKPOINT, inputs=lists[:1]),
+            self._function(
+                8,
+                "checkpoint_change",
+                "checkpoint",
+                CHECKPOINT,
+                inputs=selecting,
+                queued=not with_preset,
+            ),
             self._function(255, "txt2img", "txt2img", 5, **generate),
             self._function(256, "txt2img_1", "txt2img", "txt2img_generate", **generate),
             self._function(
@@ -142,9 +151,14 @@ class Page:
 
     def config(self, root: str, username: str | None) -> dict[str, Any]:
         """The answer of GET /config."""
-        shown = {it.id: it for it in (*self.inputs, *self.outputs, self._checkpoint, self._modules)}
+        above = self._checkpoint, self._modules, self._preset
+        shown = {it.id: it for it in (*self.inputs, *self.outputs, *above)}
+        top_level = dict(self._top_level)
+        if not self._flavour.functions_have_ids:
+            del top_level["protocol"]
         return {
-            **self._top_level,
+            **top_level,
+            "version": self._flavour.page_version,
             "app_id": self.app_id,
             "components": [self._as_json(it) for it in shown.values()],
             "css": None,
@@ -159,7 +173,7 @@ class Page:
         }
 
     def _as_json(self, component: Component) -> dict[str, Any]:
-        choices = self._choices.get(component.elem_id or component.id)
+        choices = self._choices.get(component.id, self._choices.get(component.elem_id or ""))
         shown = component.as_json(choices)
         return {**shown, "id": self._number(component)}
 
@@ -167,8 +181,9 @@ class Page:
         return component.id + self._shift
 
     def _dependency(self, function: PageFunction) -> dict[str, Any]:
+        numbered = {"id": function.id} if self._flavour.functions_have_ids else {}
         return {
-            "id": function.id,
+            **numbered,
             "targets": [[self._target(target), event] for target, event in function.targets],
             "inputs": [self._number(it) for it in function.inputs],
             "outputs": [self._number(it) for it in function.outputs],

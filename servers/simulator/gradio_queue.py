@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from servers.simulator.errors import AbortedError, SimulatorError
+from servers.simulator.errors import AbortedError, RefusalError, SimulatorError
 from servers.simulator.gradio_page import PageFunction
 
 Message = dict[str, Any]
@@ -23,6 +23,8 @@ Message = dict[str, Any]
 _CLOSED_CHECK = 0.05
 """Seconds between two looks whether a client still listens, as in gradio."""
 _KEPT_SESSIONS = 2000
+MAX_WAITING = 1000
+"""Forge's page has no such bound; the simulator keeps its own memory bounded."""
 
 
 @dataclass(eq=False)
@@ -35,6 +37,8 @@ class Event:
     root: str
     """The address the pictures of the answer are to be fetched below."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    cut_connection: Callable[[], None] = lambda: None
+    """Breaks the connection its session listens on."""
 
 
 @dataclass
@@ -59,7 +63,8 @@ class PageQueue:
         self._sessions: dict[str, Session] = {}
         self._waiting: defaultdict[str, list[Event]] = defaultdict(list)
         self._running: set[str] = set()
-        self._durations: defaultdict[int, list[float]] = defaultdict(list)
+        self._durations: dict[int, tuple[int, float]] = {}
+        """How many calls of a function there were, and their seconds together."""
         self._stopped = False
 
     @property
@@ -69,8 +74,11 @@ class PageQueue:
             return sum(len(line) for line in self._waiting.values())
 
     def join(self, event: Event) -> None:
-        """Put an event at the end of its line."""
+        """Put an event at the end of its line. Raises RefusalError 503 if too many wait."""
         with self._changed:
+            if (waiting := self.size) >= MAX_WAITING:
+                text = f"Queue is full. Max size is {MAX_WAITING} and size is {waiting}."
+                raise RefusalError(503, text)
             session = self._sessions.setdefault(event.session, Session())
             session.open_events.add(event.id)
             while len(self._sessions) > _KEPT_SESSIONS:
@@ -121,7 +129,8 @@ class PageQueue:
     def timed(self, function: PageFunction, output: list[Any], seconds: float) -> dict[str, Any]:
         """The output of a call as gradio wraps it, its duration noted for later estimates."""
         with self._changed:
-            self._durations[function.id].append(seconds)
+            count, total = self._durations.get(function.id, (0, 0.0))
+            self._durations[function.id] = count + 1, total + seconds
             average = self._average(function)
         return {
             "data": output,
@@ -183,5 +192,5 @@ class PageQueue:
             self._changed.notify_all()
 
     def _average(self, function: PageFunction) -> float | None:
-        durations = self._durations[function.id]
-        return sum(durations) / len(durations) if durations else None
+        count, total = self._durations.get(function.id, (0, 0.0))
+        return total / count if count else None

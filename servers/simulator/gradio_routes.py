@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -33,6 +33,7 @@ class PageRoutes:
     def __init__(self, page: Page, calls: PageCalls, *, heartbeat: float) -> None:
         self._page = page
         self._calls = calls
+        self._listening: dict[str, socket.socket] = {}
         self.queue = PageQueue(self._call, heartbeat=heartbeat)
 
     def routes(self) -> dict[tuple[str, str], Callable[..., Response]]:
@@ -70,20 +71,26 @@ class PageRoutes:
         function = self._page.functions.get(body["fn_index"])
         if function is None:
             raise RunError("KeyError", str(body["fn_index"]))
-        return self._joined(function, body["data"], body["session_hash"], _root(request))
+        event = Event(function, body["data"], body["session_hash"], _root(request))
+        return self._joined(event)
 
     def _simple_join(self, request: Request, name: str) -> Response:
         """The way for programs. The addresses of its pictures lead nowhere, as recorded."""
         function, body = self._named(name), _read(request)
         event = Event(function, body["data"], "", f"{_root(request)}/c")
         event.session = event.id
+        return self._joined(event)
+
+    def _joined(self, event: Event) -> Response:
+        self._calls.arrive(event)
+        event.cut_connection = lambda: self._cut(event.session)
         self.queue.join(event)
         return json_answer({"event_id": event.id})
 
-    def _joined(self, function: PageFunction, data: list[Any], session: str, root: str) -> Response:
-        event = Event(function, data, session, root)
-        self.queue.join(event)
-        return json_answer({"event_id": event.id})
+    def _cut(self, session: str) -> None:
+        if connection := self._listening.get(session):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _data(self, request: Request) -> Response:
         session_hash = request.args.get("session_hash")
@@ -123,7 +130,10 @@ class PageRoutes:
     def _stream(
         self, request: Request, session_hash: str, written: Callable[[Message], str]
     ) -> Response:
-        is_gone = _hang_up_of(request)
+        connection = request.environ.get("werkzeug.socket")
+        is_gone = _hang_up_of(connection)
+        if isinstance(connection, socket.socket):
+            self._listening[session_hash] = connection
 
         def pieces() -> Iterator[bytes]:
             try:
@@ -132,6 +142,8 @@ class PageRoutes:
             except KeyError:
                 yield written(_LOST).encode()
                 raise AbortedError from None
+            finally:
+                self._listening.pop(session_hash, None)
 
         return Response(pieces(), content_type="text/event-stream; charset=utf-8")
 
@@ -183,17 +195,17 @@ def _root(request: Request) -> str:
     return request.host_url.rstrip("/")
 
 
-def _hang_up_of(request: Request) -> Callable[[], bool]:
-    """Whether the client of `request` has closed its connection."""
-    connection = request.environ.get("werkzeug.socket")
+def _hang_up_of(connection: Any) -> Callable[[], bool]:
+    """Whether the other side has closed a connection."""
 
     def is_gone() -> bool:
         if not isinstance(connection, socket.socket):
             return False
         try:
-            readable, _, _ = select.select([connection], [], [], 0)
-            return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
-        except (OSError, ValueError):
+            return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
             return True
 
     return is_gone

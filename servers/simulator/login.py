@@ -23,10 +23,11 @@ _OPEN_API = ("/sdapi/v1/loras", "/sdapi/v1/refresh-loras")
 class Login:
     """The guards of one start. `api` and `page` are "user:password", more with commas between."""
 
-    def __init__(self, *, api: str | None, page: str | None) -> None:
+    def __init__(self, *, api: str | None, page: str | None, cookie_has_id: bool = True) -> None:
         self._api = _pairs(api)
         self._page = _pairs(page)
-        self._cookie_id = secrets.token_urlsafe(32)
+        ending = f"-{secrets.token_urlsafe(32)}" if cookie_has_id else ""
+        self._cookies = f"access-token{ending}", f"access-token-unsecure{ending}"
         self._tokens: dict[str, str] = {}
 
     def guarded(self, path: str, answer: Callable[..., Response]) -> Callable[..., Response]:
@@ -57,9 +58,9 @@ class Login:
         token = secrets.token_urlsafe(16)
         self._tokens[token] = user.strip()
         answer = json_answer({"success": True})
-        name, unsafe = f"access-token-{self._cookie_id}", f"access-token-unsecure-{self._cookie_id}"
-        answer.set_cookie(name, token, httponly=True, samesite="None", secure=True)
-        answer.set_cookie(unsafe, token, httponly=True, samesite="Lax")
+        secure, unsecure = self._cookies
+        answer.set_cookie(secure, token, httponly=True, samesite="None", secure=True)
+        answer.set_cookie(unsecure, token, httponly=True, samesite="Lax")
         return answer
 
     def _check_basic(self, request: Request) -> None:
@@ -70,8 +71,8 @@ class Login:
             raise RefusalError(401, "Incorrect username or password", challenge="Basic")
 
     def _check_cookie(self, request: Request) -> None:
-        for kind in ("access-token", "access-token-unsecure"):
-            token = request.cookies.get(f"{kind}-{self._cookie_id}", "")
+        for name in self._cookies:
+            token = request.cookies.get(name, "")
             if user := self._tokens.get(token):
                 request.environ["page.user"] = user
                 return

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from servers.simulator.catalogue import ModelFile
+from servers.simulator.flavours import FLAVOURS, Flavour
 
-VERSION = "f2.0.1v1.10.1-previous-669-gdfdcbab6"
 _MAX_SEED = 4294967294
 
 
@@ -67,6 +67,9 @@ class Recipe:
     clip_skip: int
     loras: list[ModelFile]
     job_timestamp: str
+    flavour: Flavour = FLAVOURS["forge"]
+    modules: list[str] = field(default_factory=list)
+    """Names of the VAE and text encoders in use beside the checkpoint's own."""
     subseed: int = field(default_factory=lambda: draw_seed(None))
 
     @property
@@ -129,7 +132,8 @@ class Recipe:
             "Denoising strength": extras.get("Denoising strength"),
             "Clip skip": self.clip_skip if self.clip_skip > 1 else None,
             **extras,
-            "Version": VERSION,
+            **{f"Module {number}": name for number, name in enumerate(self.modules, 1)},
+            "Version": self.flavour.version,
         }
         settings = ", ".join(
             key if key == value else f"{key}: {_quoted(value)}"
@@ -175,7 +179,7 @@ class Recipe:
             "job_timestamp": self.job_timestamp,
             "clip_skip": self.clip_skip,
             "is_using_inpainting_conditioning": False,
-            "version": VERSION,
+            "version": self.flavour.version,
         }
 
     def _extras(self) -> dict[str, Any]:
@@ -201,8 +205,7 @@ class Recipe:
             **{f"Hires Module {number}": name for number, name in enumerate(modules, 1)},
             "Hires prompt": request["hr_prompt"] or None,
             "Hires negative prompt": request["hr_negative_prompt"] or None,
-            "Hires CFG Scale": request["hr_cfg"],
-            "Hires Distilled CFG Scale": None,
+            **self._hires_guidance(),
             "Hires schedule type": request["hr_scheduler"],
         }
         if request["hr_resize_x"] or request["hr_resize_y"]:
@@ -213,6 +216,11 @@ class Recipe:
             extras["Hires steps"] = request["hr_second_pass_steps"]
         extras["Hires upscaler"] = request["hr_upscaler"]
         return extras
+
+    def _hires_guidance(self) -> dict[str, Any]:
+        if "hr_cfg" in self.flavour.lacks_fields:
+            return {}
+        return {"Hires CFG Scale": self.request["hr_cfg"], "Hires Distilled CFG Scale": None}
 
 
 def _image_to_image_steps(steps: int, strength: float) -> int:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from servers.simulator import faults, parameters
 from servers.simulator.api import ForgeApi
@@ -21,13 +21,15 @@ from servers.simulator.control import Control
 from servers.simulator.engine import Engine, Order
 from servers.simulator.errors import AbortedError, SimulatorError
 from servers.simulator.files import Outputs
+from servers.simulator.flavours import FlavourName
 from servers.simulator.gradio_calls import PageCalls, offered
 from servers.simulator.gradio_page import Page
 from servers.simulator.gradio_routes import PageRoutes
 from servers.simulator.journal import Journal
+from servers.simulator.launch import Launch
 from servers.simulator.login import Login
 from servers.simulator.options import Options
-from servers.simulator.switchboard import Launch, Switchboard
+from servers.simulator.switchboard import Switchboard
 from servers.simulator.wire import Listener
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class ForgeSimulator:
     `page_shift` moves the numbers and places of the page's functions and inputs, as another
     version would; `page_without` names elem_ids it lacks; `page_heartbeat` is in seconds.
 
+    `flavour` is the member of Forge's family it stands for: forge, a1111 or neo.
+
     `on_die` is what the fault `die` does; in a test it is a sudden stop.
     """
 
@@ -76,6 +80,7 @@ class ForgeSimulator:
         port_flag: bool = True,
         startup_seconds: float = 0.0,
         modules: Sequence[str] = (),
+        flavour: FlavourName = "forge",
         page_shift: int = 0,
         page_without: Sequence[str] = (),
         page_heartbeat: float = 15.0,
@@ -88,14 +93,21 @@ class ForgeSimulator:
             raise ValueError("A Forge needs at least one model.")
         self._models, self._loras = _files(models), _files(loras)
         self._windows = windows
-        self._launch = Launch(api, nowebui, startup_seconds)
-        self._api_auth, self._gradio_auth = api_auth, gradio_auth
         if page_login and gradio_auth is None:
-            self._gradio_auth = f"somebody:{secrets.token_hex(16)}"
-        self._port_flag = port_flag
+            gradio_auth = f"somebody:{secrets.token_hex(16)}"
+        self.launch = Launch(
+            api=api,
+            nowebui=nowebui,
+            api_auth=api_auth,
+            gradio_auth=gradio_auth,
+            port_flag=port_flag,
+            startup_seconds=startup_seconds,
+            flavour=flavour,
+            page_shift=page_shift,
+            page_without=tuple(page_without),
+            page_heartbeat=page_heartbeat,
+        )
         self._modules = modules
-        self._page_shift, self._page_without = page_shift, page_without
-        self._page_heartbeat = page_heartbeat
         self._seconds, self._load_seconds = seconds, load_seconds
         self._log = log
         self._on_die = on_die or (lambda: threading.Thread(target=self.stop, daemon=True).start())
@@ -126,6 +138,7 @@ class ForgeSimulator:
             Options(lists["options"], config),
             lists,
             modules=self._modules,
+            flavour=self.launch.family,
             seconds=self._seconds,
             load_seconds=self._load_seconds,
             journal=self._journal,
@@ -133,15 +146,22 @@ class ForgeSimulator:
             outputs=disk.outputs if disk is not None else Outputs(catalogue.root),
             die=self._on_die,
         )
-        api = ForgeApi(self.engine, port=lambda: self._listener.port if self._port_flag else None)
-        page = Page(
-            shift=self._page_shift, without=self._page_without, choices=offered(self.engine)
+        self._application = self._routes_of_a_start()
+
+    def _routes_of_a_start(self) -> Application:
+        launch, engine = self.launch, self.engine
+        api = ForgeApi(engine, port=lambda: self._listener.port if launch.port_flag else None)
+        page = Page(launch, choices=offered(engine))
+        calls = PageCalls(engine, page.own_values)
+        self._page = PageRoutes(page, calls, heartbeat=launch.page_heartbeat)
+        login = Login(
+            api=launch.api_auth,
+            page=launch.gradio_auth,
+            cookie_has_id=launch.family.cookie_has_id,
         )
-        self._page = PageRoutes(page, PageCalls(page, self.engine), heartbeat=self._page_heartbeat)
-        login = Login(api=self._api_auth, page=self._gradio_auth)
-        self._switchboard = Switchboard(self._launch, login)
+        self._switchboard = Switchboard(launch, login)
         rules = self._switchboard.rules({**api.routes(), **self._page.routes()})
-        self._application = Application([*rules, *Control(self).rules()])
+        return Application([*rules, *Control(self).rules()], launch.family)
 
     # --- life ------------------------------------------------------------------------
 
@@ -157,9 +177,22 @@ class ForgeSimulator:
         self._listener.close()
         self._abort()
 
-    def restart(self) -> None:
-        """Die and come back on the same port, with what is on the disk. The journal goes on."""
-        self.stop()
+    def restart(self, **changes: Any) -> None:
+        """Die and come back on the same port, with what is on the disk. The journal goes on.
+
+        `changes` are switches of `Launch` that are other than before. Raises WrongSwitchError.
+        """
+        self._come_back(self.launch.changed(changes), idle_only=False)
+
+    def restart_and_answer(self, **changes: Any) -> None:
+        """The same, asked for over HTTP: the answer to that is still let out."""
+        self._come_back(self.launch.changed(changes), idle_only=True)
+
+    def _come_back(self, launch: Launch, *, idle_only: bool) -> None:
+        self._running = False
+        self._listener.close(idle_only=idle_only)
+        self._abort()
+        self.launch = launch
         self._build(disk=self.engine)
         self.start()
 

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Request, Response
 
 from servers.simulator.answers import json_answer
 from servers.simulator.errors import RefusalError
+from servers.simulator.launch import Launch
 from servers.simulator.login import Login
-from servers.simulator.recipe import VERSION
 
 Answer = Callable[..., Response]
 """Called with the request and the values in its path."""
@@ -41,18 +41,6 @@ class AnyPath(BaseConverter):
     part_isolating = False
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How a Forge was started."""
-
-    api: bool = True
-    """--api. Without it there is the page only."""
-    nowebui: bool = False
-    """--nowebui: the API, and no page."""
-    startup_seconds: float = 0.0
-    """How long after its port is open its own routes are missing; extensions' twice as long."""
-
-
 @dataclass
 class Switchboard:
     """The routes of one start of a Forge."""
@@ -70,7 +58,7 @@ class Switchboard:
         present = {
             (method, path): answer
             for (method, path), answer in {**routes, **self._always()}.items()
-            if self._exists(kind_of(path))
+            if self._exists(kind_of(path)) and path not in self.launch.family.lacks_routes
         }
         present["GET", "/openapi.json"] = _described(present)
         return [
@@ -106,13 +94,18 @@ class Switchboard:
     def _always(self) -> Routes:
         """What a browser asks the page for, and what nothing here depends on."""
         return {
-            ("GET", "/"): _front_page,
+            ("GET", "/"): self._front_page,
             ("POST", "/login"): self.login.log_in,
             ("GET", "/login_check"): lambda _: json_answer(None),
             ("GET", "/startup-events"): lambda _: json_answer(False),
             ("GET", "/info"): lambda _: json_answer(_NO_ENDPOINTS),
             ("GET", "/theme.css"): lambda _: Response(":root {}", mimetype="text/css"),
         }
+
+    def _front_page(self, _request: Request) -> Response:
+        said = f"StableQueue's Forge simulator, as {self.launch.family.version}. It has no page."
+        html = f"<!doctype html><p>{said}</p>\n"
+        return Response(html, content_type="text/html; charset=utf-8")
 
 
 def kind_of(path: str) -> Kind:
@@ -122,11 +115,6 @@ def kind_of(path: str) -> Kind:
     if path.startswith("/sdapi/"):
         return "api"
     return "internal" if path.startswith("/internal/") else "page"
-
-
-def _front_page(_request: Request) -> Response:
-    text = f"<!doctype html><p>StableQueue's Forge simulator, as {VERSION}. It has no page.</p>\n"
-    return Response(text, content_type="text/html; charset=utf-8")
 
 
 def _described(routes: Routes) -> Answer:

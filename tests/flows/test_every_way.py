@@ -88,9 +88,9 @@ def test_progress_and_a_preview_are_shown_while_it_is_drawn(stack, started):
         job_id = stack.generate(alias)
 
         job = eventually(
-            lambda: (seen := stack.job(job_id))["preview_url"] and seen, what="a preview's address"
+            lambda: 0 < (seen := stack.job(job_id))["progress_percentage"] < 100 and seen,
+            what="progress in between",
         )
-        assert 0 < job["progress_percentage"] < 100
         address = f"{stack.url}{job['preview_url']}"
         picture = eventually(
             lambda: (answer := stack.api.get(address, timeout=10)).status_code == 200 and answer,
@@ -132,7 +132,7 @@ def test_a_cancelled_running_job_is_interrupted_and_the_next_one_goes_on(stack, 
 
 def test_while_somebody_else_draws_only_ours_is_stopped(stack, started):
     with started(seconds=2) as (forge, alias):
-        forge.foreign(seconds=1)
+        forge.foreign(seconds=3)
         ours = stack.generate(alias)
         eventually(lambda: stack.job(ours)["phase"] == "queued_on_forge", what="queueing on Forge")
 
@@ -155,3 +155,51 @@ def test_a_killed_workers_picture_is_taken_over(stack, started):
         assert [entry.seed for entry in forge.journal.generations] == [9]
         assert job["retry_count"] == 0
         assert len(job["result_details"]["images"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "wrong", "right", "asks_for"),
+    [
+        pytest.param(
+            {"api_auth": "api:secret-7531"},
+            {"api_username": "api", "api_password": "guess-1357"},
+            {"api_password": "secret-7531"},
+            "user name and password",
+            id="--api-auth",
+        ),
+        pytest.param(
+            {"api": False, "gradio_auth": "me:secret-7531"},
+            {"username": "me", "password": "guess-1357"},
+            {"password": "secret-7531"},
+            "--gradio-auth",
+            id="--gradio-auth",
+        ),
+        pytest.param(
+            {"api": False, "gradio_auth": "me:secret-7531"},
+            {},
+            {"username": "me", "password": "secret-7531"},
+            "--gradio-auth",
+            id="none stored",
+        ),
+    ],
+)
+def test_a_wrong_login_pauses_its_server_and_costs_no_job_a_try(
+    stack, flags, wrong, right, asks_for
+):
+    with ForgeSimulator(seconds=0.2, **flags) as forge:
+        alias = stack.add_server(forge.port, **wrong)
+        job_id = stack.generate(alias)
+        eventually(
+            lambda: asks_for in (stack.server(alias)["health_reason"] or ""), what="the reason"
+        )
+        assert stack.server(alias)["health"] == "unauthorized"
+        # Its first try may just have met the same refusal.
+        stack.wait_for(job_id, "pending")
+
+        stack.change_server(alias, **right)
+
+        job = stack.wait_for(job_id)
+        assert (job["status"], job["retry_count"], job["errors"]) == ("completed", 0, [])
+        said = "\n".join(stack.log_lines())
+        assert "secret-7531" not in said
+        assert "guess-1357" not in said

@@ -325,3 +325,16 @@ def test_what_a_worker_draws_after_it_lost_its_lease_is_not_attached(bench):
     assert bench.recover(job).status == "completed"
     assert bench.outcomes == ["completed"]
     assert len(files()) == 1
+
+
+def test_a_setting_of_the_owner_is_not_lost_to_a_job_that_comes_while_somebody_draws(bench):
+    options = bench.forge.engine.options
+    bench.forge.foreign(seconds=0.5)
+
+    job = bench.run(bench.job(clip_skip=2))
+    assert (job.status, job.retry_count, job.errors) == ("pending", 0, [])
+    eventually(lambda: bench.outcomes == ["completed"], what="the stranger's picture")
+    Job.objects.update(not_before=None)
+
+    assert bench.run(job).result["generation_info"]["clip_skip"] == 2
+    assert options["CLIP_stop_at_last_layers"] == 1

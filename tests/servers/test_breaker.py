@@ -25,7 +25,7 @@ TRIED_AFTER_A_HANG = Conduct(failures=1, holds=1)
 
 
 @pytest.mark.parametrize(
-    ("before", "hangs", "after"),
+    ("before", "at_once", "after"),
     [
         (WELL, False, Conduct(failures=1)),
         (Conduct(failures=3), False, Conduct(failures=4)),
@@ -38,8 +38,8 @@ TRIED_AFTER_A_HANG = Conduct(failures=1, holds=1)
         (ON_TRIAL, True, Conduct(failures=6, holds=2, is_held=True)),
     ],
 )
-def test_what_one_more_failure_makes_of_a_server(before, hangs, after) -> None:
-    assert after_failure(before, hangs=hangs) == after
+def test_what_one_more_failure_makes_of_a_server(before, at_once, after) -> None:
+    assert after_failure(before, at_once=at_once) == after
 
 
 def test_one_job_with_all_its_tries_cannot_hold_a_server() -> None:

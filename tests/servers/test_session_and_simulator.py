@@ -88,6 +88,13 @@ def test_a_stop_ends_the_drawing(simulator: ForgeSimulator) -> None:
     assert session(simulator).is_idle_of(TASK)
 
 
+def test_a_stop_ends_all_batches_of_a_drawing(simulator: ForgeSimulator) -> None:
+    drawn = draw(simulator, stop_at="active", steps=2_000, n_iter=5)
+
+    assert drawn.interrupted
+    assert outcomes(simulator) == ["interrupted"]
+
+
 def test_a_job_that_waits_in_the_pages_queue_is_withdrawn(simulator: ForgeSimulator) -> None:
     other = threading.Thread(target=draw, args=(simulator,), kwargs={"task": "other", "steps": 20})
     other.start()

@@ -471,6 +471,42 @@ def test_command_says_its_address_and_ends_cleanly_on_sigterm(tmp_path: Path) ->
     assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["start", "end"]
 
 
+def test_command_starts_as_its_switches_say() -> None:
+    switches = ("--no-api", "--gradio-auth", "me:sesame", "--flavour", "neo", "--page-shift", "3")
+    with run_command("--port", "0", *switches, "--page-without", "txt2img_styles") as it:
+        assert it.stdout is not None
+        url = it.stdout.readline().rsplit(" ", 1)[1].strip()
+        with requests.Session() as session:
+            session.post(f"{url}/login", data={"username": "me", "password": "sesame"}, timeout=10)
+            config = session.get(f"{url}/config", timeout=10).json()
+        api = requests.get(f"{url}/sdapi/v1/options", timeout=10)
+        it.send_signal(signal.SIGTERM)
+
+    assert api.status_code == 404
+    assert config["username"] == "me"
+    assert 258 in [function["id"] for function in config["dependencies"]]
+    elem_ids = [component["props"].get("elem_id") for component in config["components"]]
+    assert "setting_sd_model_checkpoint" in elem_ids
+    assert "txt2img_styles" not in elem_ids
+
+
+@pytest.mark.parametrize(
+    ("switches", "said"),
+    [
+        (("--api-auth", "nobody"), "api_auth is written as user:password."),
+        (("--startup-seconds", "-1"), "startup_seconds cannot be negative."),
+    ],
+)
+def test_command_refuses_impossible_switches_in_one_sentence(
+    switches: tuple[str, ...], said: str
+) -> None:
+    with run_command("--port", "0", *switches) as it:
+        _, complaint = it.communicate(timeout=20)
+
+    assert it.returncode == 1
+    assert complaint == f"CommandError: {said}\n"
+
+
 def test_command_on_a_taken_port_says_so_in_one_sentence(forge: ForgeSimulator) -> None:
     with run_command("--port", str(forge.port)) as it:
         _, complaint = it.communicate(timeout=20)

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from servers.simulator.flavours import FLAVOURS
+from servers.simulator.launch import WrongSwitchError
 from servers.simulator.server import DEFAULT_MODELS, ForgeSimulator, die_at_once
 
 
@@ -65,6 +67,12 @@ class Command(BaseCommand):
             "--modules", default="", help="paths of VAEs and text encoders, with commas between"
         )
         parser.add_argument(
+            "--flavour",
+            choices=list(FLAVOURS),
+            default="forge",
+            help="the member of Forge's family it stands for",
+        )
+        parser.add_argument(
             "--page-shift",
             type=int,
             default=0,
@@ -72,6 +80,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--page-without", default="", help="elem_ids the page lacks, with commas between"
+        )
+        parser.add_argument(
+            "--page-heartbeat",
+            type=float,
+            default=15.0,
+            help="seconds between two signs of life of a stream with nothing to say",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -92,23 +106,23 @@ class Command(BaseCommand):
         over.wait()
         simulator.stop()
 
-    @staticmethod
-    def _simulator(options: dict[str, Any]) -> ForgeSimulator:
+    def _simulator(self, options: dict[str, Any]) -> ForgeSimulator:
         """The simulator the options describe. Raises CommandError for impossible ones."""
         models = _listed(options["models"])
         if not models:
             raise CommandError("--models names no model.")
         if not 0 <= options["port"] <= 65535:
             raise CommandError("--port must be a number from 0 to 65535.")
-        durations = options["seconds"], options["load_seconds"], options["startup_seconds"]
+        durations = options["seconds"], options["load_seconds"]
         if min(durations) < 0:
-            raise CommandError(
-                "--seconds, --load-seconds and --startup-seconds cannot be negative."
-            )
-        for name in ("api_auth", "gradio_auth"):
-            if options[name] and ":" not in options[name]:
-                flag = "--" + name.replace("_", "-")
-                raise CommandError(f"{flag} is written as user:password.")
+            raise CommandError("--seconds and --load-seconds cannot be negative.")
+        try:
+            return self._made(models, options)
+        except WrongSwitchError as error:
+            raise CommandError(str(error)) from error
+
+    @staticmethod
+    def _made(models: list[str], options: dict[str, Any]) -> ForgeSimulator:
         return ForgeSimulator(
             models,
             api=not options["no_api"],
@@ -117,8 +131,10 @@ class Command(BaseCommand):
             port_flag=not options["no_port_flag"],
             startup_seconds=options["startup_seconds"],
             modules=_listed(options["modules"]),
+            flavour=options["flavour"],
             page_shift=options["page_shift"],
             page_without=_listed(options["page_without"]),
+            page_heartbeat=options["page_heartbeat"],
             seconds=options["seconds"],
             load_seconds=options["load_seconds"],
             windows=options["windows"],
