@@ -31,7 +31,7 @@ from jobs.lifecycle import admit, withdraw
 from jobs.models import Process, Slot
 from jobs.post import Message, Post
 from jobs.rescue import Rescuer, waiting_for_a_worker
-from servers import fleet
+from servers import fleet, rests
 from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ class Dispatcher:
                 news = News.EVERYTHING
             if news is News.EVERYTHING:
                 self._heed_the_disks()
+                rests.mind_the_hours()
                 _open_slots()
                 _keep_back()
                 self._probe()

@@ -185,9 +185,9 @@ _CLAIM = """
                    AND slot.state = 'admitted'
                    AND server.retired_at IS NULL
                    AND server.held_until IS NULL
-                   AND (jobs_job.urgency = 2 OR NOT server.is_paused AND NOT EXISTS (
-                        SELECT 1 FROM jobs_queue WHERE is_paused
-                       ))
+                   AND (jobs_job.urgency = 2 OR NOT server.is_paused
+                        AND server.quiet_until IS NULL
+                        AND NOT EXISTS (SELECT 1 FROM jobs_queue WHERE is_paused))
                )
         RETURNING id
     )

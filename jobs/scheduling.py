@@ -170,7 +170,7 @@ _HEADS = f"""
           FROM jobs_slot AS slot
           JOIN servers_server AS server ON server.id = slot.server_id
          CROSS JOIN LATERAL (
-                SELECT server.is_paused
+                SELECT server.is_paused OR server.quiet_until IS NOT NULL
                        OR EXISTS (SELECT 1 FROM jobs_queue WHERE is_paused) AS is_paused
                ) AS paused
           LEFT JOIN LATERAL (
@@ -281,7 +281,9 @@ _KEEP = """
 def promised_in_vain() -> list[tuple[UUID, int]]:
     """Admitted jobs, with their attempts, whose server is to start no job any more."""
     stopped = Q(server__retired_at__isnull=False) | Q(server__held_until__isnull=False)
-    paused = Q() if Queue.objects.filter(is_paused=True).exists() else Q(server__is_paused=True)
+    paused = Q(server__is_paused=True) | Q(server__quiet_until__isnull=False)
+    if Queue.objects.filter(is_paused=True).exists():
+        paused = Q()
     stopped |= paused & ~Q(job__urgency=Job.Urgency.NOW)
     promised = Slot.objects.filter(stopped, state=Slot.State.ADMITTED, job__isnull=False)
     return [(slot.job_id, slot.attempt) for slot in promised if slot.job_id is not None]

@@ -110,6 +110,11 @@ class Server(models.Model):
         max_length=8, choices=Drain.choices, blank=True, default="", db_default=""
     )
 
+    # See servers.quiet_hours. Resting is what has a `quiet_until`.
+    quiet_hours = models.JSONField(default=list, db_default=[], blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
+    quiet_until = models.DateTimeField(null=True, blank=True, editable=False)
+
     # Failures and holds in a row, see servers.breaker. Held is what has a `held_until`.
     failures = models.PositiveIntegerField(default=0, db_default=0)
     holds = models.PositiveIntegerField(default=0, db_default=0)

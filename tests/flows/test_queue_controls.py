@@ -94,3 +94,20 @@ def test_a_pause_of_the_queue_and_the_order_survive_a_restart_of_everything(tmp_
         for job in jobs:
             assert stack.wait_for(job)["status"] == "completed"
         assert seeds(forge) == [3, 1, 2]
+
+
+def test_a_server_draws_nothing_in_its_quiet_hours_and_goes_on_when_they_are_taken_away(
+    stack, forge
+):
+    always = [{"from": "00:00", "to": "00:00"}]
+    alias = stack.add_server(forge.port, quiet_hours=always)
+    eventually(lambda: stack.server(alias)["quiet_until"], what="rest")
+    job = stack.generate(alias)
+    # Another server's job comes and goes: the dispatcher has looked, and passed this one by.
+    stack.wait_for(stack.generate(stack.add_server(forge.port), seed=7), "completed")
+    assert "quiet hours" in stack.job(job)["reason"]
+    assert seeds(forge) == [7]
+
+    stack.change_server(alias, quiet_hours=[])
+
+    assert stack.wait_for(job)["status"] == "completed"

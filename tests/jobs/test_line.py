@@ -10,6 +10,7 @@ from events.models import Event
 from jobs import forecast, lifecycle, line, scheduling
 from jobs.drafts import Draft, Place
 from jobs.models import Job
+from servers.models import Server
 from tests.callers import key_headers, send_json
 from tests.factories import admit, make_claimed, make_job, make_server
 from tests.jobs.lines import order_of, start_next
@@ -322,3 +323,20 @@ def test_a_job_to_be_run_now_goes_before_the_front(server):
     line.to_front(job_id=b.id)
 
     assert words(order_of(server)) == "cba"
+
+
+# --- quiet hours ---------------------------------------------------------------------
+
+
+def test_a_resting_server_starts_only_what_is_wanted_now_and_says_until_when(server, call):
+    a, b = jobs(server, *"ab")
+    assert admit(a) == 1
+    Server.objects.update(quiet_until="2100-01-01T07:00:00Z")
+
+    assert lifecycle.claim(job_id=a.id, attempt=1, worker="w") is None
+    assert scheduling.promised_in_vain() == [(a.id, 1)]
+    lifecycle.withdraw(job_id=a.id, attempt=1)
+    shown = call("GET", f"{QUEUE}/jobs/{a.id}/status").json()
+    assert shown["reason"] == "Laptop has its quiet hours until 07:00 (UTC)."
+    line.run_now(job_id=b.id)
+    assert words(order_of(server)) == "b"
