@@ -9,10 +9,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apikeys import registry
-from jobs import lifecycle
+from jobs import lifecycle, quota
 from jobs.models import Job
 from tests.callers import key_headers, our_page, send_json
-from tests.factories import make_claimed, make_server
+from tests.factories import make_claimed, make_job, make_server
+from tests.flows.stack import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,6 +57,29 @@ def test_a_batch_is_taken_whole_or_not_at_all(server):
     assert submit("generate/bulk", bulk_quantity=3).status_code == 429
     assert Job.objects.count() == 1
     assert submit("generate/bulk", bulk_quantity=2).status_code == 202
+
+
+def is_one_waiting_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return cursor.fetchone()
+
+
+def test_who_submits_meanwhile_is_counted_after(server):
+    new = registry.create(name="Phone", max_waiting=1)
+
+    def submit():
+        with contextlib.closing(connection):
+            return send_json(Client(), "POST", "/api/v1/generate", CAT, **key_headers(new))
+
+    with ThreadPoolExecutor(1) as threads:
+        with quota.room_for(1, key=new.api_key):
+            later = threads.submit(submit)
+            eventually(is_one_waiting_for_a_lock, what="the other one's wait")
+            make_job(server)
+            Job.objects.update(owner=new.api_key.id)
+
+        assert later.result().status_code == 429
 
 
 def test_the_limit_is_exact_when_many_submit_at_once(server):

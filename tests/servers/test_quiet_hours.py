@@ -97,6 +97,16 @@ def test_a_server_rests_when_its_hours_begin_and_is_awake_when_they_end(server):
     assert kinds() == ["server.resting", "server.awake"]
 
 
+def test_other_hours_while_it_rests_are_no_second_rest(server):
+    rests.mind_the_hours(at("2026-11-25T23:00"))
+
+    fleet.update_server(server_id=server.pk, quiet_hours=[{**NIGHT, "to": "08:00"}])
+    rests.mind_the_hours(at("2026-11-25T23:01"))
+
+    assert Server.objects.get().quiet_until == at("2026-11-26T08:00")
+    assert kinds() == ["server.resting", "server.updated"]
+
+
 def test_a_server_whose_hours_are_taken_away_is_awake(server):
     rests.mind_the_hours(at("2026-11-25T23:00"))
 
