@@ -18,6 +18,7 @@ COPY jobs jobs
 COPY models_catalog models_catalog
 COPY servers servers
 COPY stablequeue_project stablequeue_project
+COPY webhooks webhooks
 # Served at /api/openapi.json.
 COPY docs docs
 # The file system is read-only later on.

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models.functions import Now
+from django.db import transaction
+from django.db.models.functions import Greatest, Now
 
-from events.models import Event
+from events.models import Event, Horizon
 
 AT_ONCE = 5000
 
@@ -35,6 +36,10 @@ def forget(
     jobs = {subject_id for _, subject_type, subject_id in rows if subject_type == "job"}
     spared = set(alive(jobs)) if jobs else set()
     doomed = [row_id for row_id, kind, subject in rows if kind != "job" or subject not in spared]
-    Event.objects.filter(id__in=doomed).delete()
+    if doomed:
+        with transaction.atomic():
+            Horizon.objects.get_or_create()
+            Horizon.objects.update(event_id=Greatest("event_id", max(doomed)))
+            Event.objects.filter(id__in=doomed).delete()
     went_through = len(rows) == len(ids) == AT_ONCE
     return Forgotten(len(doomed), ids[-1] if went_through else 0)

@@ -27,6 +27,16 @@ class Event(models.Model):
         return f"{self.id} {self.kind} {self.subject_type} {self.subject_id}"
 
 
+class Horizon(models.Model):
+    """Up to where events may be missing, since some were kept for long enough. One row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    event_id = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"events may be missing up to {self.event_id}"
+
+
 class AnswerQuerySet(models.QuerySet["Answer"]):
     """Filters that read like English."""
 

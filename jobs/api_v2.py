@@ -66,7 +66,8 @@ class GenerateV2Serializer(Dialect, GenerateSerializer):
         if "generation_params" not in attrs:
             sentence = "Give parameters, or an infotext in generation_info_raw."
             raise serializers.ValidationError({"generation_params": [sentence]})
-        return attrs
+        validated: dict[str, Any] = super().validate(attrs)
+        return validated
 
 
 class BulkV2Serializer(Dialect, BulkSerializer):

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from jobs import retention, sweep, thumbnails
 from jobs.post import Post
+from webhooks import delivery as webhooks
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Timetable:
             Chore("jobs.make_thumbnails", settings.THUMBNAILS_EVERY, thumbnails.are_due),
             Chore("jobs.apply_retention", settings.RETENTION_EVERY, retention.is_set),
             Chore("jobs.tally", settings.TALLY_EVERY),
+            Chore("jobs.advance_webhooks", settings.WEBHOOKS_EVERY, webhooks.is_due),
             Chore("jobs.sweep", settings.SWEEP_EVERY, sweep.is_needed),
         )
 

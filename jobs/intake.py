@@ -46,6 +46,7 @@ def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
             key=key,
             source_info=asked["source_info"],
             place=_place(asked),
+            hook=asked.get("hook"),
         )
 
 
@@ -70,6 +71,7 @@ def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> SubmittedBa
             key=key,
             source_info=asked["source_info"],
             place=_place(asked),
+            hook=asked.get("hook"),
         )
     seeds = [variant.seed for variant in variants]
     return SubmittedBatch(batch, server, list(zip(ids, seeds, strict=True)))

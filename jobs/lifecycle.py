@@ -41,6 +41,8 @@ from jobs.slots import Lease
 from jobs.storing import store, store_copies
 from jobs.unsynced import unsynced
 from servers.models import Server
+from webhooks import registry as webhooks
+from webhooks.registry import Hook
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +71,24 @@ def submit(
     key: ApiKey | None = None,
     source_info: str = "",
     place: Place = ORDINARY,
+    hook: Hook | None = None,
 ) -> Job:
-    """Accept a job. Once this returns, it is kept until it ended. Raises TooManyWaiting."""
+    """Accept a job. Once this returns, it is kept until it ended, and `hook` is told of it.
+
+    Raises TooManyWaiting.
+    """
     draft = Draft(kind, parameters, seed)
     job = Job(**columns(draft), **in_common(server, key, source_info, place))
-    said = {"status": "pending", "server": server.alias}
+    said = _submission(server, key)
     reach(Failpoint.BEFORE_COMMIT)
+    change = log.Change("job.submitted", "job", str(job.id), said)
     with room_for(1, key=key):
-        store(job, inputs, [log.Change("job.submitted", "job", str(job.id), said)])
+        if hook is None:
+            store(job, inputs, [change])
+        else:
+            with transaction.atomic():
+                webhooks.hook(hook, key=key, job_id=job.id)
+                store(job, inputs, [change])
     reach(Failpoint.AFTER_COMMIT)
     # Each change of a job is a line of the log; that it came is in the event log alone.
     logger.debug("job %s job.submitted server=%s", str(job.id)[:8], server.alias)
@@ -91,8 +103,11 @@ def submit_many(
     key: ApiKey | None = None,
     source_info: str = "",
     place: Place = ORDINARY,
+    hook: Hook | None = None,
 ) -> tuple[Batch, list[UUID]]:
     """Accept a batch of jobs, all or none of them. They wait in the order of the drafts.
+
+    `hook` is told of each of them.
 
     Returns it with the ids of its jobs, in that order. Raises TooManyWaiting.
     """
@@ -100,6 +115,8 @@ def submit_many(
     ids = sorted(uuid4() for _ in drafts)
     with room_for(len(drafts), key=key), transaction.atomic():
         batch = Batch.objects.create(name=name, total=len(drafts), submitted_by=key)
+        if hook is not None:
+            webhooks.hook(hook, key=key, batch_id=batch.id)
         first = Job.objects.create(
             id=ids[0],
             **columns(drafts[0]),
@@ -113,7 +130,7 @@ def submit_many(
             for job_id, draft in zip(ids, drafts, strict=True)
             for kept in draft.inputs
         )
-        said = {"status": "pending", "server": server.alias, "batch": str(batch.id)}
+        said = {**_submission(server, key), "batch": str(batch.id)}
         log.record([log.Change("job.submitted", "job", str(job_id), said) for job_id in ids])
         _tell("batch", batch.id, "batch.submitted", jobs=len(ids), server=server.alias)
     return batch, ids
@@ -453,6 +470,11 @@ def star(*, job_id: UUID, starred: bool) -> Job:
 def _new_task_id(job_id: UUID, attempt: int) -> str:
     """Name a generation to Forge; random, since a restored backup counts attempts anew."""
     return f"{job_id}-{attempt}-{secrets.token_hex(4)}"
+
+
+def _submission(server: Server, key: ApiKey | None) -> dict[str, Any]:
+    """What the first event of a job says: to what it belongs, for when its row is gone."""
+    return {"status": "pending", "server": server.alias} | ({"key": str(key.pk)} if key else {})
 
 
 def _locked(job_id: UUID) -> Job:

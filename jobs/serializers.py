@@ -22,12 +22,13 @@ from jobs.parameters import (
     Text,
     Whole,
 )
+from webhooks.serializers import HookedSerializer
 
 CLASSES = ["interactive", "background"]
 
 
-class GenerateSerializer(serializers.Serializer[Any]):
-    """The body of POST /generate."""
+class GenerateSerializer(HookedSerializer):
+    """The body of POST /generate. `hook` in the validated data says who is to be called."""
 
     target_server_alias = Text(max_length=64, allow_blank=False)
     generation_params = ParametersSerializer()
@@ -93,6 +94,7 @@ class BulkSerializer(GenerateSerializer):
     axes = serializers.ListField(child=AxesSerializer(), max_length=20, default=list)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
         _check_names(attrs)
         plan = Plan(
             prompts=attrs["prompts"],

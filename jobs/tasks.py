@@ -8,9 +8,10 @@ from uuid import UUID
 
 from celery import Task, shared_task
 
-from jobs import disk, recovery, retention, runner, thumbnails
+from jobs import disk, live, recovery, retention, runner, thumbnails
 from jobs import sweep as sweeping
 from jobs import tally as tallies
+from webhooks import delivery as webhooks
 
 
 @shared_task(name="jobs.run", bind=True)
@@ -29,6 +30,12 @@ def recover(self: Task[Any, Any], server_id: int, attempt: int) -> None:
 def tally() -> None:
     """Count what has happened since the last count."""
     tallies.advance()
+
+
+@shared_task(name="jobs.advance_webhooks", queue="chores", ignore_result=True)
+def advance_webhooks() -> None:
+    """Tell those who asked to be called."""
+    webhooks.advance(live.scopes)
 
 
 @shared_task(name="jobs.collect")

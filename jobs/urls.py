@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs import api, storage_api
+from jobs import api, storage_api, stream_api
 
 urlpatterns = [
     path("generate", api.GenerateView.as_view()),
@@ -21,6 +21,8 @@ urlpatterns = [
     path("queue", api.QueueView.as_view()),
     path("queue/pause", api.QueuePauseView.as_view()),
     path("queue/resume", api.QueueResumeView.as_view()),
+    path("queue/jobs/<str:job_id>/events", stream_api.JobEventsView.as_view()),
+    path("events", stream_api.EventsView.as_view()),
     path("queue/retry-failed", api.RetryFailedView.as_view()),
     path("queue/jobs/<str:job_id>/star", api.StarView.as_view()),
     path("settings/storage", storage_api.StorageSettingsView.as_view()),

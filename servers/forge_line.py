@@ -102,7 +102,7 @@ class Line:
         headers: Mapping[str, str] | None = None,
         on_bytes: Callable[[bytes], object] = lambda _: None,
     ) -> Reply:
-        """Send one request and read its whole answer, whatever its status.
+        """Send one request, with these headers too, and read its whole answer.
 
         A body is JSON, unless `headers` say otherwise. `on_bytes` is shown the answer's pieces
         as they come.
@@ -137,7 +137,8 @@ class Line:
             session.close()
         if credentials and response.status_code != 200:
             content = credentials.scrub(content)
-        return Reply(self.address, response.status_code, content, cookies)
+        wait = response.headers.get("retry-after", "")
+        return Reply(self.address, response.status_code, content, cookies, retry_after=wait)
 
     def _loss(self, deadline: float) -> ForgeConnectionLost:
         if self._is_cut.is_set():

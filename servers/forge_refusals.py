@@ -36,6 +36,8 @@ class Reply:
     body: bytes
     cookies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values of the cookies it sets; never shown."""
+    retry_after: str = ""
+    """What it says about when to ask again, as it says it."""
 
 
 def require_answer(reply: Reply) -> None:

@@ -136,6 +136,7 @@ INSTALLED_APPS = [
     "apikeys",
     "servers",
     "models_catalog",
+    "webhooks",
     "jobs",
     "stablequeue_project",
 ]
@@ -378,6 +379,17 @@ EVENTS_KEPT = 30 * 24 * 3600.0 * TIME_SCALE
 RETENTION_EVERY = 60.0 * TIME_SCALE
 RETENTION_SPARES = 600.0 * TIME_SCALE
 """Seconds for which a picture is safe from the bound on size, so that it can be fetched."""
+MAX_STREAMS = _read("int", "STABLEQUEUE_MAX_STREAMS", 500, validate=validate.Range(1, 10_000))
+"""Event streams that one web process holds open."""
+STREAM_HEARTBEAT = 15.0 * TIME_SCALE
+STREAM_STALL = 60.0 * TIME_SCALE
+"""Seconds after which a stream is closed whose client takes nothing of what waits for it."""
+STREAM_PROGRESS_EVERY = 0.5 * TIME_SCALE
+WEBHOOKS_EVERY = 2.0 * TIME_SCALE
+WEBHOOK_TIMEOUT = max(15.0 * TIME_SCALE, 2.0)
+"""Seconds a receiver may take to answer."""
+WEBHOOK_GIVE_UP = 3 * 24 * 3600.0 * TIME_SCALE
+"""Seconds without a success after which a failing webhook is switched off."""
 PROBE_TROUBLED_EVERY = 3.0 * TIME_SCALE
 PROBE_HEALTHY_EVERY = 30.0 * TIME_SCALE
 """Seconds between two probes of a server that is away, or well."""

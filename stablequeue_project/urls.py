@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/v1/", include("apikeys.urls")),
     path("api/v1/", include("servers.urls")),
     path("api/v1/", include("models_catalog.urls")),
+    path("api/v1/", include("webhooks.urls")),
     path("api/v1/", include("jobs.urls")),
     path("api/v2/", include("jobs.urls_v2")),
     path("api/docs", ApiDocsPage.as_view()),

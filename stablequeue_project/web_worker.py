@@ -1,7 +1,8 @@
-"""gunicorn's threaded worker, which waits for no client forever.
+"""gunicorn's threaded worker, which waits for no client forever, and lets event streams go.
 
 A thread that reads a request waits for each byte without a limit. Clients that stop in the
-middle, as a laptop that falls asleep does, would take one thread after another.
+middle, as a laptop that falls asleep does, would take one thread after another. So would
+event streams, which never end by themselves: their connections are handed over.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from typing import Any, ClassVar
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from events.handover import HandedOver, HandsOver
 
 
 class ImpatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -30,6 +33,13 @@ class ImpatientWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **options)
         self._lock = threading.Lock()
         self._deadlines: dict[Any, float] = {}
+        self._handed_over: set[Any] = set()
+
+    def load_wsgi(self) -> None:
+        """Load the application."""
+        super().load_wsgi()
+        # The same object again: the application is loaded once.
+        self.wsgi: Any = HandsOver(self.app.wsgi())
 
     def handle(self, conn: Any) -> Any:
         """Read and answer one request, in a thread."""
@@ -44,7 +54,21 @@ class ImpatientWorker(ThreadWorker):  # type: ignore[misc]
         announced = dict(req.headers)
         has_body = announced.keys() & {"CONTENT-LENGTH", "TRANSFER-ENCODING"}
         self._expect(conn, self.body_patience if has_body else None)
-        return super().handle_request(req, conn)
+        try:
+            return super().handle_request(req, conn)
+        except HandedOver:
+            self._handed_over.add(conn)
+            raise
+
+    def finish_request(self, conn: Any, outcome: Any) -> None:
+        """Keep or close a connection whose request was answered; in the main thread."""
+        if conn not in self._handed_over:
+            super().finish_request(conn, outcome)
+            return
+        self._handed_over.discard(conn)
+        self.nr_conns -= 1
+        # Our descriptor only. gunicorn would say goodbye to the client first.
+        conn.close()
 
     def murder_pending(self) -> None:
         """Stop what is late too; gunicorn calls this every second."""

@@ -40,6 +40,7 @@ CODES: dict[str, Code] = {
     # Our own state
     "DATABASE_UNAVAILABLE": Code(503, "The database is away; nothing was stored. Try again."),
     "STORAGE_UNAVAILABLE": Code(503, "The disk is full or refuses; nothing was stored."),
+    "TOO_MANY_STREAMS": Code(503, "No more event streams are held; see STABLEQUEUE_MAX_STREAMS."),
     "INTERNAL_ERROR": Code(500, "StableQueue failed; its log says how."),
     # API keys
     "API_KEY_NOT_FOUND": Code(404, "There is no API key with this id."),
@@ -58,6 +59,11 @@ CODES: dict[str, Code] = {
     "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
     "PREVIEW_NOT_FOUND": Code(404, "There is no preview of this job now."),
     "INPUT_NOT_FOUND": Code(404, "There is no such input picture."),
+    # Webhooks
+    "WEBHOOK_NOT_FOUND": Code(404, "There is no webhook with this id."),
+    "WEBHOOK_DELIVERY_NOT_FOUND": Code(404, "The webhook has no such delivery, or not any more."),
+    "WEBHOOK_OFF": Code(409, "The webhook is switched off; activate it first."),
+    "TOO_MANY_WEBHOOKS": Code(409, "There are as many webhooks as there may be."),
     # Checkpoint names
     "CHECKPOINT_NAME_INVALID": Code(400, "The text can't be a checkpoint's name."),
     "CHECKPOINT_NOT_FOUND": Code(400, "The server has no such checkpoint."),

@@ -63,7 +63,9 @@ def problem_of(error: BaseException | None) -> Problem:
     if isinstance(error, DOMAIN_ERRORS):
         code = getattr(error, "code", "INTERNAL_ERROR")
         details = getattr(error, "details", {})
-        return Problem(code, str(error), getattr(error, "fields", None), details=details)
+        wait = getattr(error, "retry_after", None)
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+        return Problem(code, str(error), getattr(error, "fields", None), headers, details)
     if isinstance(error, drf.APIException):
         return _of_drf(error)
     if isinstance(error, DATABASE_AWAY):

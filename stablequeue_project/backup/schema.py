@@ -18,6 +18,7 @@ Migration = tuple[str, str]
 _OF_THE_TABLES_THEMSELVES = {"django_migrations"}
 _FILLED_BY_THEMSELVES = {
     *("django_content_type", "auth_permission", "django_session", "events_event"),
+    *("events_horizon", "webhooks_mark"),
     *("jobs_process", "jobs_tally", "jobs_tallymark", "jobs_disk", "jobs_sweepmark"),
 }
 """A database that nobody has used yet has rows in these only."""

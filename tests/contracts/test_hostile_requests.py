@@ -31,6 +31,7 @@ GENERATE = "/api/v1/generate"
 BODIES: dict[str, Any] = {at: found.body for at, found in OPERATIONS.items() if found.body}
 UNKNOWN = uuid.UUID(int=4 << 76 | 8 << 60)
 PARTS = {"job_id": UNKNOWN, "api_key_id": UNKNOWN, "alias": "Laptop", "batch_id": UNKNOWN}
+PARTS |= {"webhook_id": UNKNOWN, "delivery_id": UNKNOWN}
 
 
 @pytest.fixture(autouse=True)

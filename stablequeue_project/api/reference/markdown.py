@@ -49,7 +49,8 @@ def _operation(document: Part, at: str, operation: Part) -> Iterator[str]:
         yield from _content(document, "Send", operation["requestBody"]["content"])
     for status, answer in operation["responses"].items():
         if "$ref" not in answer:
-            yield from _content(document, f"Answer {status}", answer["content"])
+            content = answer.get("content", {"nothing": {}})
+            yield from _content(document, f"Answer {status}", content)
             if answer["description"] != HTTPStatus(int(status)).phrase:
                 yield from (answer["description"], "")
     yield from _own_errors(operation)

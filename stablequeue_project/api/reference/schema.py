@@ -105,6 +105,8 @@ class DescribedSchema(AutoSchema):
         answers = {str(described.status): answer}
         for status, when in described.more_answers.items():
             answers[str(status)] = {**answer, "description": when}
+            if status == HTTPStatus.NO_CONTENT:
+                del answers[str(status)]["content"]
         codes = EVERYWHERE + described.errors
         if self.method != "GET":
             codes += WITH_A_CHANGE
@@ -120,8 +122,9 @@ class DescribedSchema(AutoSchema):
         is_repeatable = IDEMPOTENCY_KEY in described.headers
         answer["headers"] = ON_EVERY_ANSWER | (ON_A_REPETITION if is_repeatable else {})
         if described.media:
-            picture = {"schema": {"type": "string", "format": "binary"}}
-            answer["content"] = dict.fromkeys(described.media, picture)
+            is_text = all(kind.startswith("text/") for kind in described.media)
+            shape = {"type": "string"} if is_text else {"type": "string", "format": "binary"}
+            answer["content"] = {kind: {"schema": shape} for kind in described.media}
         if shown := example(described).get("response"):
             answer["content"][JSON]["example"] = shown
         if links := _links(described):

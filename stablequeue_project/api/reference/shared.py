@@ -19,6 +19,8 @@ PATH_PARAMETERS: dict[str, tuple[Schema, str]] = {
     "job_id": (_UUID, "The id of a job."),
     "batch_id": (_UUID, "The id of a batch."),
     "api_key_id": (_UUID, "The id of an API key; not the key itself."),
+    "webhook_id": (_UUID, "The id of a webhook."),
+    "delivery_id": (_UUID, "The id of one of its deliveries."),
     "alias": ({"type": "string", "minLength": 1}, "The alias of a server."),
     "model_id": (
         {"type": "string", "minLength": 1},
@@ -35,6 +37,10 @@ REQUEST_HEADERS: dict[str, tuple[Schema, str]] = {
         {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
         "Any text that names this request: a repeat with the same one is answered alike, and "
         "makes nothing twice.",
+    ),
+    "Last-Event-ID": (
+        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        "The id of the event that was seen last.",
     ),
 }
 """Headers that an operation may be asked with: their JSON Schema and what they are for."""
