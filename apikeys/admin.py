@@ -33,7 +33,7 @@ class ApiKeyAdmin(_ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         """Ask for the words of a new key only; show all but the hash of an old one."""
-        words = ["name", "description", "rate_limit"]
+        words = ["name", "description", "rate_limit", "max_waiting"]
         return words if obj is None else [*words, "is_active", *self.readonly_fields]
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
@@ -45,9 +45,15 @@ class ApiKeyAdmin(_ModelAdmin):
                 description=obj.description,
                 is_active=obj.is_active,
                 rate_limit=obj.rate_limit,
+                max_waiting=obj.max_waiting or 0,
             )
             return
-        new = registry.create(name=obj.name, description=obj.description, rate_limit=obj.rate_limit)
+        new = registry.create(
+            name=obj.name,
+            description=obj.description,
+            rate_limit=obj.rate_limit,
+            max_waiting=obj.max_waiting or 0,
+        )
         obj.id, obj.key = new.api_key.id, new.api_key.key
         request.META[_NEW_KEY] = new
 

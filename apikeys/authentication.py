@@ -65,5 +65,5 @@ def _found(key: str) -> ApiKey | None:
 
 
 # Written out, as it stands in the way of every request. What else a key has is read when asked.
-_NEEDED = ["id", "secret_hash", "is_active", "rate_limit"]
+_NEEDED = ["id", "secret_hash", "is_active", "rate_limit", "max_waiting"]
 _FIND = f"SELECT {', '.join(_NEEDED)} FROM apikeys_apikey WHERE key = %s"  # noqa: S608

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
 from apikeys.keys import MAX_KEY_LENGTH
@@ -41,6 +41,13 @@ class ApiKey(models.Model):
         default="",
         validators=[a_rate],
         help_text="Like 60/m, or off. Empty: the limit set for all keys.",
+    )
+    max_waiting = models.PositiveIntegerField(
+        blank=True,
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(1_000_000)],
+        help_text="How many of its jobs may wait at a time. 0: any number.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)

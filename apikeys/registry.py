@@ -23,7 +23,9 @@ class NewKey:
 
 
 @transaction.atomic
-def create_first(*, name: str, description: str = "", rate_limit: str = "") -> NewKey:
+def create_first(
+    *, name: str, description: str = "", rate_limit: str = "", max_waiting: int = 0
+) -> NewKey:
     """Make the first key. Of many who try at once, one succeeds.
 
     Raises ApiKeySetupDone.
@@ -32,17 +34,25 @@ def create_first(*, name: str, description: str = "", rate_limit: str = "") -> N
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.FIRST_KEY])
     if ApiKey.objects.exists():
         raise ApiKeySetupDone
-    return create(name=name, description=description, rate_limit=rate_limit)
+    return create(
+        name=name, description=description, rate_limit=rate_limit, max_waiting=max_waiting
+    )
 
 
 @transaction.atomic
-def create(*, name: str, description: str = "", rate_limit: str = "") -> NewKey:
-    """Make a key. Without a rate of its own it gets the one set for all."""
+def create(
+    *, name: str, description: str = "", rate_limit: str = "", max_waiting: int = 0
+) -> NewKey:
+    """Make a key. Without a rate of its own it gets the one set for all.
+
+    `max_waiting` is how many of its jobs may wait at a time; 0 for any number.
+    """
     secret = new_secret()
     api_key = ApiKey.objects.create(
         name=name,
         description=description,
         rate_limit=rate_limit,
+        max_waiting=max_waiting,
         key=new_key(),
         secret_hash=hash_secret(secret),
     )
@@ -58,6 +68,7 @@ def update(
     description: str | None = None,
     is_active: bool | None = None,
     rate_limit: str | None = None,
+    max_waiting: int | None = None,
 ) -> ApiKey:
     """Change what is given; None leaves a value as it is. Raises ApiKeyNotFound."""
     api_key = _locked(api_key_id)
@@ -66,6 +77,7 @@ def update(
         "description": description,
         "is_active": is_active,
         "rate_limit": rate_limit,
+        "max_waiting": max_waiting,
     }
     changes = {field: value for field, value in given.items() if value is not None}
     for attribute, value in changes.items():

@@ -16,7 +16,7 @@ class ApiKeyCreation(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ["name", "description", "rate_limit"]
+        fields = ["name", "description", "rate_limit", "max_waiting"]
 
 
 class ApiKeyChange(serializers.ModelSerializer[ApiKey]):
@@ -24,18 +24,19 @@ class ApiKeyChange(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ["name", "description", "is_active", "rate_limit"]
+        fields = ["name", "description", "is_active", "rate_limit", "max_waiting"]
         # No default: what is not sent stays as it is.
         extra_kwargs = {
             "name": {"required": False},
             "is_active": {"required": False, "default": serializers.empty},
+            "max_waiting": {"required": False, "default": serializers.empty},
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a change that changes nothing."""
         if not attrs:
             raise serializers.ValidationError(
-                "Give a name, a description, is_active or a rate_limit."
+                "Give a name, a description, is_active, a rate_limit or max_waiting."
             )
         return attrs
 
@@ -56,6 +57,7 @@ class ApiKeyOutput(serializers.ModelSerializer[ApiKey]):
             "key",
             "is_active",
             "rate_limit",
+            "max_waiting",
             "created_at",
             "last_used_at",
             "last_used",

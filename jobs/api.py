@@ -13,7 +13,17 @@ from rest_framework.views import APIView
 
 from apikeys.models import ApiKey
 from events.idempotency import idempotent
-from jobs import images, inputs, intake, lifecycle, previews, thumbnails
+from jobs import (
+    forecast,
+    images,
+    inputs,
+    intake,
+    lifecycle,
+    line,
+    previews,
+    queue_pause,
+    thumbnails,
+)
 from jobs.batches import tallies
 from jobs.errors import BatchNotFound, ImageNotFound, InputNotFound, JobNotFound, PreviewNotFound
 from jobs.models import Batch, Image, Input, Job
@@ -22,12 +32,18 @@ from jobs.serializers import (
     BulkSerializer,
     GenerateSerializer,
     JobListQuery,
+    MoveSerializer,
     PageQuery,
+    PauseSerializer,
     PictureQuery,
+    PlaceSerializer,
     RetryFailedSerializer,
     batch_on_the_wire,
+    job_in_full,
     job_on_the_wire,
     names_of,
+    queue_on_the_wire,
+    span_on_the_wire,
     submitted_batch_on_the_wire,
 )
 
@@ -87,7 +103,9 @@ class BatchView(APIView):
         batch = Batch.objects.filter(id=_uuid(batch_id, BatchNotFound)).first()
         if batch is None:
             raise BatchNotFound(batch_id)
-        return Response(batch_on_the_wire(batch, tallies([batch])[batch.id]))
+        end = span_on_the_wire(forecast.of_batch(batch))
+        shown = batch_on_the_wire(batch, tallies([batch])[batch.id])
+        return Response({**shown, "estimated_end": end})
 
 
 class BatchCancelView(APIView):
@@ -137,6 +155,16 @@ class JobView(APIView):
         return Response({"message": f"Job {job_id} deleted successfully."})
 
 
+class JobPlaceView(JobView):
+    """PATCH /queue/jobs/<id>: give a job that waits another priority or class."""
+
+    def patch(self, request: Request, job_id: str) -> Response:
+        asked = PlaceSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        job = line.prioritise(job_id=_uuid(job_id), **asked.verb_arguments)
+        return Response({"message": "Job changed successfully.", "job": job_on_the_wire(job)})
+
+
 class JobStatusView(APIView):
     """GET /queue/jobs/<id>/status: one job."""
 
@@ -146,7 +174,7 @@ class JobStatusView(APIView):
         job = Job.objects.with_everything_shown().filter(id=_uuid(job_id)).first()
         if job is None:
             raise JobNotFound(job_id)
-        return Response(job_on_the_wire(job))
+        return Response(job_in_full(job))
 
 
 class JobCancelView(APIView):
@@ -157,6 +185,57 @@ class JobCancelView(APIView):
     def post(self, request: Request, job_id: str) -> Response:
         job = lifecycle.cancel(job_id=_uuid(job_id))
         return Response({"message": "Job cancelled successfully.", "job": job_on_the_wire(job)})
+
+
+class JobMoveView(APIView):
+    """POST /queue/jobs/<id>/move: change where a job stands among those that wait."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request, job_id: str) -> Response:
+        asked = MoveSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        job = line.move(job_id=_uuid(job_id), **asked.validated_data)
+        return Response({"message": "Job moved.", "job": job_on_the_wire(job)})
+
+
+class JobRunNowView(APIView):
+    """POST /queue/jobs/<id>/run-now: let a job go first, also while all is paused."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request, job_id: str) -> Response:
+        job = line.run_now(job_id=_uuid(job_id))
+        return Response({"message": "Job is next.", "job": job_on_the_wire(job)})
+
+
+class QueueView(APIView):
+    """GET /queue: whether the queue is paused, and how many jobs wait and run."""
+
+    access: ClassVar = "application"
+
+    def get(self, request: Request) -> Response:
+        return Response(queue_on_the_wire(queue_pause.state()))
+
+
+class QueuePauseView(APIView):
+    """POST /queue/pause: start no further job on any server."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request) -> Response:
+        asked = PauseSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(queue_on_the_wire(queue_pause.pause(**asked.validated_data)))
+
+
+class QueueResumeView(APIView):
+    """POST /queue/resume: let jobs be started again."""
+
+    access: ClassVar = "application"
+
+    def post(self, request: Request) -> Response:
+        return Response(queue_on_the_wire(queue_pause.resume()))
 
 
 class JobRetryView(APIView):

@@ -18,9 +18,9 @@ from events.idempotency import idempotent
 from events.timestamps import utc_millis
 from jobs import infotext, intake
 from jobs.api import JobCancelView, JobListView, JobStatusView, JobView, accepted, key_of
+from jobs.forecast import queue_position
 from jobs.infotext_parameters import to_parameters
 from jobs.parameters import MAX_UNKNOWN_TEXT, ParametersSerializer, Text
-from jobs.scheduling import queue_position
 from jobs.serializers import (
     BulkSerializer,
     GenerateSerializer,

@@ -16,10 +16,11 @@ import socket
 import threading
 import time
 from enum import Enum
+from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from events import log
 from jobs import broker_health, disk, presence, scheduling
@@ -30,7 +31,7 @@ from jobs.lifecycle import admit, withdraw
 from jobs.models import Process, Slot
 from jobs.post import Message, Post
 from jobs.rescue import Rescuer, waiting_for_a_worker
-from servers import fleet
+from servers import fleet, rests
 from servers.models import Health, Server
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class News(Enum):
     JOBS = "jobs"
     #: A slot was given back.
     SLOTS = "slots"
-    #: A server or a disk, or simply time has passed.
+    #: A server, a disk or the whole queue, or simply time has passed.
     EVERYTHING = "everything"
 
 
@@ -96,6 +97,7 @@ class Dispatcher:
             # Nothing that a dispatcher decides is lost with a power cut but what it would
             # decide again.
             cursor.execute("SET synchronous_commit TO off")
+        scheduling.be_quick()
         next_tick = time.monotonic()
         news = News.EVERYTHING
         while not self._stopping.is_set():
@@ -105,6 +107,7 @@ class Dispatcher:
                 news = News.EVERYTHING
             if news is News.EVERYTHING:
                 self._heed_the_disks()
+                rests.mind_the_hours()
                 _open_slots()
                 _keep_back()
                 self._probe()
@@ -139,9 +142,7 @@ class Dispatcher:
         self._has_idle_slot = turn.has_idle_slot
         for choice in turn.choices:
             job_id, queue = choice.job_id, choice.queue_name
-            attempt = admit(
-                job_id=job_id, last_attempt=choice.last_attempt, server_id=choice.server_id
-            )
+            attempt = _promise(choice)
             # None if the job was cancelled meanwhile.
             if attempt is not None:
                 reach(Failpoint.AFTER_ADMIT)
@@ -165,6 +166,18 @@ class Dispatcher:
             elif self._post.probe(server_id):
                 due[server_id] = now
         self._probed_at = due
+
+
+def _promise(choice: scheduling.Choice) -> int | None:
+    """Admit the job, and keep who was passed by that. Returns what `admit` does."""
+    chosen: dict[str, Any] = {"job_id": choice.job_id, "last_attempt": choice.last_attempt}
+    if not choice.standings:
+        return admit(**chosen, server_id=choice.server_id)
+    with transaction.atomic():
+        attempt = admit(**chosen, server_id=choice.server_id)
+        if attempt is not None:
+            scheduling.keep_standings(choice.server_id, choice.standings)
+    return attempt
 
 
 def _drop_connection() -> None:
@@ -203,6 +216,6 @@ def _wait_for_news(seconds: float, stopping: threading.Event) -> News:
             notices += connection.connection.notifies(timeout=min(left, ATTENTION), stop_after=1)
         notices += connection.connection.notifies(timeout=0)
     kinds = {json.loads(notice.payload)["kind"] for notice in notices}
-    if any(kind.startswith(("server.", "storage.")) for kind in kinds):
+    if any(kind.startswith(("server.", "storage.", "queue.")) for kind in kinds):
         return News.EVERYTHING
     return News.SLOTS if "slot.freed" in kinds else News.JOBS

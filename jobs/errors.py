@@ -3,6 +3,8 @@
 JobError
 ├─ JobNotFound          no job has this id
 ├─ JobOperationInvalid  the job's status does not allow the verb
+├─ JobsApart            two jobs have no order, as they wait for different servers
+├─ TooManyWaiting       the key has as many jobs waiting as it may
 ├─ BatchNotFound        no batch has this id
 ├─ ImageNotFound        no picture has this name
 ├─ InputInvalid         a picture sent by the client cannot be used
@@ -30,6 +32,28 @@ class JobOperationInvalid(JobError):
 
     def __init__(self, verb: str, status: str) -> None:
         super().__init__(f"A job that is {status} cannot be {verb}.")
+
+
+class JobsApart(JobError):
+    code = "JOBS_APART"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The two jobs wait for different servers, so that neither goes before the other."
+        )
+
+
+class TooManyWaiting(JobError):
+    """The key's limit of waiting jobs is reached."""
+
+    code = "TOO_MANY_WAITING"
+
+    def __init__(self, limit: int, waiting: int) -> None:
+        super().__init__(
+            f"This API key may have {limit:,} jobs waiting and has {waiting:,}; nothing was "
+            "stored. Send the request again when some have been drawn, cancel some, or raise "
+            "max_waiting of the key."
+        )
 
 
 class BatchNotFound(JobError):

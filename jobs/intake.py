@@ -12,8 +12,8 @@ from rest_framework.exceptions import ValidationError
 
 from apikeys.models import ApiKey
 from jobs import expansion, inputs, lifecycle, payload
+from jobs.drafts import Draft, Place
 from jobs.expansion import Plan, Variant
-from jobs.lifecycle import Draft
 from jobs.models import Batch, Input, Job
 from jobs.parameters import check_together, draw_seed
 from servers import fleet
@@ -45,6 +45,7 @@ def submit_one(asked: Mapping[str, Any], *, key: ApiKey | None) -> Job:
             inputs=kept,
             key=key,
             source_info=asked["source_info"],
+            place=_place(asked),
             hook=asked.get("hook"),
         )
 
@@ -69,6 +70,7 @@ def submit_batch(asked: Mapping[str, Any], *, key: ApiKey | None) -> SubmittedBa
             name=asked["name"],
             key=key,
             source_info=asked["source_info"],
+            place=_place(asked),
             hook=asked.get("hook"),
         )
     seeds = [variant.seed for variant in variants]
@@ -93,6 +95,10 @@ def retry_failed(*, server: str, error_code: str, batch: UUID | None) -> tuple[i
     """
     where = fleet.find_server(server) if server else None
     return lifecycle.retry_failed(server=where, code=error_code, batch_id=batch)
+
+
+def _place(asked: Mapping[str, Any]) -> Place:
+    return Place(asked["priority"], is_background=asked["job_class"] == "background")
 
 
 def _check(variants: Sequence[Variant]) -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,10 +31,12 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from events import log
 from jobs import backoff, images, poison, removal, slots
+from jobs.drafts import ORDINARY, Draft, Place, columns, in_common
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
 from jobs.failpoints import Failpoint, reach
 from jobs.images import StagedImage
 from jobs.models import Batch, Image, Input, Job, JobQuerySet, Slot
+from jobs.quota import room_for
 from jobs.slots import Lease
 from jobs.storing import store, store_copies
 from jobs.unsynced import unsynced
@@ -60,16 +61,6 @@ TRANSITIONS: frozenset[tuple[str, str]] = frozenset(
 """Every change of status that a verb below may make."""
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What is to be drawn, before it is a job."""
-
-    kind: str
-    parameters: Mapping[str, Any]
-    seed: int
-    inputs: Sequence[Input] = ()
-
-
 def submit(
     *,
     server: Server,
@@ -79,27 +70,25 @@ def submit(
     inputs: Sequence[Input] = (),
     key: ApiKey | None = None,
     source_info: str = "",
+    place: Place = ORDINARY,
     hook: Hook | None = None,
 ) -> Job:
-    """Accept a job. Once this returns, it is kept until it ended, and `hook` is told of it."""
-    job = Job(
-        kind=kind,
-        parameters=parameters,
-        seed=seed,
-        server=server,
-        target_alias=server.alias,
-        submitted_by=key,
-        source_info=source_info,
-    )
+    """Accept a job. Once this returns, it is kept until it ended, and `hook` is told of it.
+
+    Raises TooManyWaiting.
+    """
+    draft = Draft(kind, parameters, seed)
+    job = Job(**columns(draft), **in_common(server, key, source_info, place))
     said = _submission(server, key)
     reach(Failpoint.BEFORE_COMMIT)
     change = log.Change("job.submitted", "job", str(job.id), said)
-    if hook is None:
-        store(job, inputs, [change])
-    else:
-        with transaction.atomic():
-            webhooks.hook(hook, key=key, job_id=job.id)
+    with room_for(1, key=key):
+        if hook is None:
             store(job, inputs, [change])
+        else:
+            with transaction.atomic():
+                webhooks.hook(hook, key=key, job_id=job.id)
+                store(job, inputs, [change])
     reach(Failpoint.AFTER_COMMIT)
     # Each change of a job is a line of the log; that it came is in the event log alone.
     logger.debug("job %s job.submitted server=%s", str(job.id)[:8], server.alias)
@@ -113,31 +102,29 @@ def submit_many(
     name: str = "",
     key: ApiKey | None = None,
     source_info: str = "",
+    place: Place = ORDINARY,
     hook: Hook | None = None,
 ) -> tuple[Batch, list[UUID]]:
     """Accept a batch of jobs, all or none of them. They wait in the order of the drafts.
 
     `hook` is told of each of them.
 
-    Returns it with the ids of its jobs, in that order.
+    Returns it with the ids of its jobs, in that order. Raises TooManyWaiting.
     """
     # Of one moment, jobs are ordered by their ids.
     ids = sorted(uuid4() for _ in drafts)
-    with transaction.atomic():
+    with room_for(len(drafts), key=key), transaction.atomic():
         batch = Batch.objects.create(name=name, total=len(drafts), submitted_by=key)
         if hook is not None:
             webhooks.hook(hook, key=key, batch_id=batch.id)
         first = Job.objects.create(
             id=ids[0],
-            **_columns(drafts[0]),
-            server=server,
-            target_alias=server.alias,
-            submitted_by=key,
-            source_info=source_info,
+            **columns(drafts[0]),
+            **in_common(server, key, source_info, place),
             batch=batch,
         )
         others = zip(ids[1:], drafts[1:], strict=True)
-        store_copies(first, ({"id": job_id, **_columns(draft)} for job_id, draft in others))
+        store_copies(first, ({"id": job_id, **columns(draft)} for job_id, draft in others))
         Job.inputs.through.objects.bulk_create(
             Job.inputs.through(job_id=job_id, input=kept)
             for job_id, draft in zip(ids, drafts, strict=True)
@@ -196,12 +183,13 @@ def claim(*, job_id: UUID, attempt: int, worker: str) -> tuple[Job, Lease] | Non
             if not cursor.rowcount:
                 return None
         _record("job.claimed", job_id, status="processing", attempt=attempt, worker=worker)
-    job = Job.objects.select_related("server").get(id=job_id)
+    job = Job.objects.select_related("server", "slot").get(id=job_id)
     return job, Lease(job.server_id, job.task_id, attempt)
 
 
 # The job's row decides: whoever takes a slot from a job has locked that row before. A server
-# that was paused since the admission starts nothing; `withdraw` then takes the slot back.
+# or queue that was paused since the admission starts nothing but what a person wants now;
+# `withdraw` then takes the slot back.
 _CLAIM = """
     WITH job AS (
         UPDATE jobs_job
@@ -213,8 +201,10 @@ _CLAIM = """
                  WHERE slot.job_id = jobs_job.id AND slot.attempt = %(attempt)s
                    AND slot.state = 'admitted'
                    AND server.retired_at IS NULL
-                   AND NOT server.is_paused
                    AND server.held_until IS NULL
+                   AND (jobs_job.urgency = 2 OR NOT server.is_paused
+                        AND server.quiet_until IS NULL
+                        AND NOT EXISTS (SELECT 1 FROM jobs_queue WHERE is_paused))
                )
         RETURNING id
     )
@@ -482,10 +472,6 @@ def _new_task_id(job_id: UUID, attempt: int) -> str:
     return f"{job_id}-{attempt}-{secrets.token_hex(4)}"
 
 
-def _columns(draft: Draft) -> dict[str, Any]:
-    return {"kind": draft.kind, "parameters": draft.parameters, "seed": draft.seed}
-
-
 def _submission(server: Server, key: ApiKey | None) -> dict[str, Any]:
     """What the first event of a job says: to what it belongs, for when its row is gone."""
     return {"status": "pending", "server": server.alias} | ({"key": str(key.pk)} if key else {})
@@ -519,6 +505,7 @@ def _retry(attempts: Mapping[UUID, int]) -> list[log.Change]:
         status=Job.Status.PENDING,
         retry_count=0,
         not_before=None,
+        urgency=Job.Urgency.NONE,
         result=None,
         finished_at=None,
         updated_at=Now(),

@@ -6,15 +6,19 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import F, Q, Subquery
+from django.db.models import F, FloatField, Func, Q, Subquery
 from django.db.models.functions import Now
 
 from apikeys.models import ApiKey
+from jobs.order_models import Queue, Standing
 from jobs.storage_models import Disk, KeepRule, SweepMark
 from servers.models import Server
 
 __all__ = ["Batch", "Disk", "Image", "Input", "Job", "JobQuerySet", "KeepRule", "Process"]
-__all__ += ["Slot", "SweepMark"]
+__all__ += ["Queue", "Slot", "Standing", "SweepMark"]
+
+NOBODY = uuid.UUID(int=0)
+"""The owner of what our own page submitted."""
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -26,6 +30,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def processing(self) -> JobQuerySet:
         return self.filter(status=Job.Status.PROCESSING)
 
+    def in_line(self) -> JobQuerySet:
+        """The next one first, as far as that can be told without looking at their servers."""
+        return self.order_by("-urgency", "is_background", "-priority", "position", "id")
+
     def due(self) -> JobQuerySet:
         """Jobs whose waiting time after a failed try is over."""
         return self.filter(Q(not_before=None) | Q(not_before__lte=Now()))
@@ -33,11 +41,13 @@ class JobQuerySet(models.QuerySet["Job"]):
     def with_everything_shown(self) -> JobQuerySet:
         """With what one answer about a job needs, so that a list costs two queries.
 
-        `held_because` says why nothing at all is admitted now; it is null if that is not so.
+        `held_because` says why nothing at all is admitted now, `paused_because` why a person
+        lets nothing be started; they are null if that is not so.
         """
         held = Subquery(Disk.objects.reasons_to_hold()[:1])
+        paused = Subquery(Queue.objects.filter(is_paused=True).values("reason")[:1])
         shown = self.select_related("slot").prefetch_related("server")
-        return shown.annotate(held_because=held)
+        return shown.annotate(held_because=held, paused_because=paused)
 
 
 class Batch(models.Model):
@@ -76,6 +86,15 @@ class Job(models.Model):
         TXT2IMG = "txt2img"
         IMG2IMG = "img2img"
 
+    class Urgency(models.IntegerChoices):
+        """What a person said about the moment of a job, beside its priority."""
+
+        NONE = 0
+        #: Before all others that wait for its server.
+        FRONT = 1
+        #: Also while the queue or its server is paused.
+        NOW = 2
+
     ENDED: ClassVar = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -95,6 +114,28 @@ class Job(models.Model):
     batch = models.ForeignKey(
         Batch, on_delete=models.SET_NULL, null=True, related_name="jobs", db_index=False
     )
+
+    # Who takes turns with others: the key's id, also when the key is gone.
+    owner = models.UUIDField(db_default=NOBODY)
+    # From 1 to 10; the highest goes first.
+    priority = models.PositiveSmallIntegerField(db_default=5)
+    # Goes after all that are not.
+    is_background = models.BooleanField(db_default=False)
+    urgency = models.PositiveSmallIntegerField(choices=Urgency, db_default=Urgency.NONE)
+    # The order among equals: the second of the submit, until somebody moves the job.
+    position = models.FloatField(
+        db_default=Func(
+            Now(),
+            function="date_part",
+            template="date_part('epoch', %(expressions)s)",
+            output_field=FloatField(),
+        )
+    )
+    # The wanted checkpoint in a form that is the same however it was written; empty for any.
+    checkpoint = models.CharField(max_length=200, db_default="")
+
+    # Steps times pixels of all its pictures.
+    work = models.FloatField(db_default=0.0)
 
     # Number of the current try; only grows; the fencing token of every worker's write.
     attempt = models.PositiveIntegerField(default=0)
@@ -146,6 +187,9 @@ class Job(models.Model):
                 name="job_charged_at_most_once_per_attempt",
                 condition=Q(retry_count__lte=F("attempt")),
             ),
+            models.CheckConstraint(
+                name="job_priority_1_to_10", condition=Q(priority__gte=1, priority__lte=10)
+            ),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="job_newest"),
@@ -154,6 +198,30 @@ class Job(models.Model):
             models.Index(
                 fields=["server", "created_at", "id"],
                 name="job_waiting_by_server",
+                condition=Q(status="pending"),
+            ),
+            # In a server's line the first of each key, and its first for a checkpoint.
+            models.Index(
+                fields=["server", "is_background", "-priority", "owner", "position", "id"],
+                name="job_line_by_owner",
+                condition=Q(status="pending"),
+            ),
+            models.Index(
+                fields=[
+                    "server",
+                    "is_background",
+                    "-priority",
+                    "owner",
+                    "checkpoint",
+                    "position",
+                    "id",
+                ],
+                name="job_line_by_checkpoint",
+                condition=Q(status="pending"),
+            ),
+            models.Index(
+                fields=["-urgency", "is_background", "-priority", "position", "id"],
+                name="job_line",
                 condition=Q(status="pending"),
             ),
             models.Index(fields=["id"], name="job_processing", condition=Q(status="processing")),
@@ -202,6 +270,8 @@ class Slot(models.Model):
     # if the picture cannot be found.
     trouble = models.JSONField(null=True)
     eta_seconds = models.FloatField(null=True)
+    # The checkpoint of the last generation that was sent there; empty if not known.
+    loaded = models.CharField(max_length=200, db_default="")
     # The job in whose middle that Forge was gone; until another one ran, others go first.
     suspect = models.UUIDField(null=True)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from jobs.models import Job, Slot
-from servers.models import Health
+from servers.models import Health, Server
+from servers.quiet_hours import zone_of
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ def _pending(job: Job) -> Phase:
         )
     if held := _held_because(job):
         return Phase("paused", held)
-    if server.is_paused:
+    is_wanted_now = job.urgency == Job.Urgency.NOW
+    if (reason := _paused_because(job)) is not None and not is_wanted_now:
+        return Phase("paused", sentence_of_pause(reason))
+    if server.is_paused and not is_wanted_now:
         return Phase("paused", f"{server.alias} is {server.drain or 'paused'}.")
+    if server.quiet_until is not None and not is_wanted_now:
+        return Phase("paused", sentence_of_rest(server))
     if server.held_until is not None:
         return Phase(
             "waiting_for_server",
@@ -52,6 +58,20 @@ def _pending(job: Job) -> Phase:
         last = job.errors[-1]["message"] if job.errors else "It could not run just now."
         return Phase("retry_wait", f"Tries again in a moment. {last}")
     return Phase("queued", f"Waits for its turn on {server.alias}.")
+
+
+def sentence_of_rest(server: Server) -> str:
+    """Until when a server that rests has its quiet hours, by its own clock."""
+    if server.quiet_until is None:
+        return f"{server.alias} has no quiet hours now."
+    end = server.quiet_until.astimezone(zone_of(server.time_zone))
+    return f"{server.alias} has its quiet hours until {end:%H:%M} ({server.time_zone})."
+
+
+def sentence_of_pause(reason: str) -> str:
+    """What it means that the whole queue is paused, with the words of who did it."""
+    because = f" ({reason.rstrip('.')})" if reason else ""
+    return f"The queue is paused{because}; nothing is started until somebody resumes it."
 
 
 _PROCESSING = {
@@ -81,3 +101,8 @@ def _processing(job: Job) -> Phase:
 def _held_because(job: Job) -> str:
     """Why nothing at all is admitted now, as far as the job was read with it."""
     return getattr(job, "held_because", None) or ""
+
+
+def _paused_because(job: Job) -> str | None:
+    """What was said when the queue was paused; None if it is not, or was not asked for."""
+    return getattr(job, "paused_because", None)

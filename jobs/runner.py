@@ -9,6 +9,7 @@ it out.
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -35,7 +36,7 @@ from jobs.preparation import Plan
 from jobs.pulse import Pulse, beat_saving, while_beating
 from jobs.slots import Lease, LeaseLost
 from models_catalog import names
-from servers import fleet, health, holds
+from servers import fleet, health, holds, speed
 from servers.forge import (
     ForgeBadReply,
     ForgeCheckpointBroken,
@@ -90,14 +91,15 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
         body = preparation.body(client, job, plan)
         plan = preparation.heeding_the_way(client, plan, body)
         pulse = Pulse(lease)
-        if not slots.mark_sent(lease):
+        if not slots.mark_sent(lease, checkpoint=job.checkpoint):
             slots.free(lease)
             return Gone()
         sent = lease
         reach(Failpoint.BEFORE_SEND)
-        plan, generation = _draw(client, job, pulse, plan, body)
+        beat = _Beat(job, pulse)
+        plan, generation = _draw(client, job, beat, plan, body)
         reach(Failpoint.AFTER_RESPONSE)
-        _note_success(job.server, generation)
+        _note_success(job, generation, beat)
         return settlement.keep(job, plan, generation)
     except LeaseLost:
         return Gone("its lease was lost")
@@ -129,26 +131,25 @@ def _attempt(job: Job, lease: Lease) -> Outcome:
 
 
 def _draw(
-    client: Forge, job: Job, pulse: Pulse, plan: Plan, body: dict[str, Any]
+    client: Forge, job: Job, beat: _Beat, plan: Plan, body: dict[str, Any]
 ) -> tuple[Plan, Generation]:
     """Have Forge draw. An answer of no use is made good from the copy that Forge kept.
 
     The slot is given back the moment Forge has answered: the next job need not wait until
     the pictures are unpacked and saved.
     """
-    beat = _Beat(job, pulse)
     try:
         generation = client.generate(
             cast(Kind, job.kind),
             body,
-            pulse.lease.task_id,
+            beat.lease.task_id,
             expected_images=payload.image_count(job.parameters),
             before_sending=beat.begin,
             on_progress=beat,
-            on_answer=lambda: insist(lambda: slots.free(pulse.lease)),
+            on_answer=beat.end,
         )
     except ForgeBadReply as error:
-        insist(lambda: slots.free(pulse.lease))
+        insist(lambda: slots.free(beat.lease))
         kept = while_beating(lambda: collection.collect(client, job), lambda: beat_saving(job))
         if kept is None:
             raise
@@ -162,12 +163,29 @@ class _Beat:
     def __init__(self, job: Job, pulse: Pulse) -> None:
         self._job_id = job.id
         self._pulse = pulse
-        self._begun = False
+        self._begun_at: float | None = None
+        self._seconds: float | None = None
+        self._had_to_wait = False
+
+    @property
+    def lease(self) -> Lease:
+        return self._pulse.lease
+
+    @property
+    def seconds(self) -> float | None:
+        """How long Forge took; None if it drew for somebody else in between."""
+        return None if self._had_to_wait else self._seconds
 
     def begin(self) -> None:
         """The request is about to leave. Raises LeaseLost if it may not."""
         self._pulse.require_fresh()
-        self._begun = True
+        self._begun_at = time.monotonic()
+
+    def end(self) -> None:
+        """Forge has answered."""
+        if self._begun_at is not None:
+            self._seconds = time.monotonic() - self._begun_at
+        insist(lambda: slots.free(self.lease))
 
     def __call__(self, progress: Progress | None) -> bool:
         reach(Failpoint.BEAT)
@@ -182,10 +200,11 @@ class _Beat:
 
     def _phase(self, progress: Progress | None) -> str:
         if progress is None:
-            return "generating" if self._begun else "sending"
+            return "sending" if self._begun_at is None else "generating"
         if progress.state == "unknown":
             return "sending"
         if progress.state == "queued":
+            self._had_to_wait = True
             return "queued_on_forge"
         if progress.state == "completed":
             return "downloading"
@@ -219,6 +238,12 @@ def _note_health(server: Server, error: ForgeError) -> None:
     insist(lambda: health.note(server, error))
 
 
-def _note_success(server: Server, generation: Generation) -> None:
-    if not (generation.interrupted or generation.foreign_interrupt):
-        insist(lambda: holds.note_success(server))
+def _note_success(job: Job, generation: Generation, beat: _Beat) -> None:
+    if generation.interrupted or generation.foreign_interrupt:
+        return
+    insist(lambda: holds.note_success(job.server))
+    if (seconds := beat.seconds) is not None:
+        # As the claim found it: what was loaded before this job.
+        had_to_load = job.checkpoint not in ("", job.slot.loaded)
+        learn = partial(speed.note, server_id=job.server_id, had_to_load=had_to_load)
+        insist(lambda: learn(work=job.work, seconds=seconds))

@@ -8,11 +8,13 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from jobs import forecast as forecasts
 from jobs import phases, previews, thumbnails
 from jobs.batches import Tally
 from jobs.expansion import MAX_JOBS, Axes, Plan, TooManyJobs
+from jobs.forecast import Span
 from jobs.intake import SubmittedBatch
-from jobs.models import Batch, Job
+from jobs.models import Batch, Job, Queue
 from jobs.parameters import (
     MAX_PROMPT,
     CommonParametersSerializer,
@@ -22,6 +24,8 @@ from jobs.parameters import (
 )
 from webhooks.serializers import HookedSerializer
 
+CLASSES = ["interactive", "background"]
+
 
 class GenerateSerializer(HookedSerializer):
     """The body of POST /generate. `hook` in the validated data says who is to be called."""
@@ -29,6 +33,17 @@ class GenerateSerializer(HookedSerializer):
     target_server_alias = Text(max_length=64, allow_blank=False)
     generation_params = ParametersSerializer()
     source_info = Text(max_length=200, required=False, default="")
+    priority = Whole(
+        min_value=1,
+        max_value=10,
+        default=5,
+        help_text="The highest goes first; among equals, keys take turns.",
+    )
+    job_class = serializers.ChoiceField(
+        choices=CLASSES,
+        default="interactive",
+        help_text="A background job waits until no interactive one does, whatever its priority.",
+    )
 
 
 class AxesSerializer(serializers.Serializer[Any]):
@@ -128,6 +143,44 @@ class JobListQuery(PageQuery):
     batch = serializers.UUIDField(required=False)
 
 
+class MoveSerializer(serializers.Serializer[Any]):
+    """The body of POST /queue/jobs/<id>/move: one of the three."""
+
+    to = serializers.ChoiceField(choices=["front", "back"], required=False)
+    before = serializers.UUIDField(required=False, help_text="Another job that waits.")
+    after = serializers.UUIDField(required=False, help_text="Another job that waits.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Give one of to, before and after.")
+        return attrs
+
+
+class PlaceSerializer(serializers.Serializer[Any]):
+    """The body of PATCH /queue/jobs/<id>: what may be changed of a job that waits."""
+
+    priority = Whole(min_value=1, max_value=10, required=False)
+    job_class = serializers.ChoiceField(choices=CLASSES, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError("Give a priority, a job_class, or both.")
+        return attrs
+
+    @property
+    def verb_arguments(self) -> dict[str, Any]:
+        """What was asked for, as `jobs.line.prioritise` takes it."""
+        asked = dict(self.validated_data)
+        job_class = asked.pop("job_class", None)
+        return asked | ({"is_background": job_class == "background"} if job_class else {})
+
+
+class PauseSerializer(serializers.Serializer[Any]):
+    """The body of POST /queue/pause. It may be left out."""
+
+    reason = Text(max_length=200, required=False, default="")
+
+
 class RetryFailedSerializer(serializers.Serializer[Any]):
     """The body of POST /queue/retry-failed: which failed jobs. Without any, all."""
 
@@ -180,6 +233,40 @@ def job_on_the_wire(job: Job) -> dict[str, Any]:
         "source_info": job.source_info or None,
         "batch_id": str(job.batch_id) if job.batch_id else None,
         "is_starred": job.is_starred,
+        "priority": job.priority,
+        "job_class": CLASSES[job.is_background],
+    }
+
+
+def job_in_full(job: Job) -> dict[str, Any]:
+    """One job as an answer about it alone shows it: also with when its turn will be."""
+    forecast = forecasts.of(job)
+    end = forecast.end
+    return {
+        **job_on_the_wire(job),
+        "queue_position": forecast.place,
+        "estimated_start": span_on_the_wire(forecast.start),
+        "estimated_end": span_on_the_wire(end),
+        "estimated_time_remaining": None if end is None else round(end.expected, 1),
+    }
+
+
+def span_on_the_wire(span: Span | None) -> dict[str, str | None] | None:
+    """An interval of time; None if nothing can be told."""
+    if span is None:
+        return None
+    return {"earliest": _moment(span.earliest), "latest": _moment(span.latest)}
+
+
+def queue_on_the_wire(queue: Queue) -> dict[str, Any]:
+    """The queue as a whole."""
+    jobs = Job.objects
+    return {
+        "is_paused": queue.is_paused,
+        "reason": queue.reason or None,
+        "paused_at": _moment(queue.paused_at),
+        "pending": jobs.pending().count(),
+        "processing": jobs.processing().count(),
     }
 
 

@@ -38,12 +38,16 @@ def _held(lease: Lease) -> QuerySet[Slot]:
     )
 
 
-def mark_sent(lease: Lease) -> bool:
-    """Note that the request is about to leave. False if the job was cancelled before."""
+def mark_sent(lease: Lease, *, checkpoint: str = "") -> bool:
+    """Note that the request is about to leave. False if the job was cancelled before.
+
+    `checkpoint` is the key of the one it has loaded; empty if it uses what is loaded.
+    """
+    loads = {"loaded": checkpoint} if checkpoint else {}
     return bool(
         _held(lease)
         .filter(state=Slot.State.CLAIMED)
-        .update(state=Slot.State.SENT, sent_at=Now(), beat=F("beat") + 1)
+        .update(state=Slot.State.SENT, sent_at=Now(), beat=F("beat") + 1, **loads)
     )
 
 

@@ -16,7 +16,14 @@ from django.db import connection
 from events import log
 from jobs.models import Input, Job
 
-VARYING = {"id": "uuid", "kind": "text", "parameters": "jsonb", "seed": "bigint"}
+VARYING = {
+    "id": "uuid",
+    "kind": "text",
+    "parameters": "jsonb",
+    "seed": "bigint",
+    "checkpoint": "text",
+    "work": "float8",
+}
 """The columns in which the jobs of a batch differ, with their types."""
 
 # Written out, as it stands in the way of every submit. Columns that it doesn't name have a
@@ -24,12 +31,14 @@ VARYING = {"id": "uuid", "kind": "text", "parameters": "jsonb", "seed": "bigint"
 _STORE = """
     INSERT INTO jobs_job (
         id, status, kind, parameters, seed, server_id, target_alias, submitted_by_id,
-        source_info, batch_id, attempt, retry_count, task_id, beat, errors
+        source_info, batch_id, attempt, retry_count, task_id, beat, errors,
+        owner, priority, is_background, checkpoint, work
     ) VALUES (
         %(id)s, %(status)s, %(kind)s, %(parameters)s, %(seed)s, %(server)s, %(target_alias)s,
-        %(submitted_by)s, %(source_info)s, %(batch)s, 0, 0, '', 0, '[]'
+        %(submitted_by)s, %(source_info)s, %(batch)s, 0, 0, '', 0, '[]',
+        %(owner)s, %(priority)s, %(is_background)s, %(checkpoint)s, %(work)s
     )
-    RETURNING created_at
+    RETURNING created_at, position
 """
 _STORE_INPUTS = """
     ; INSERT INTO jobs_job_inputs (job_id, input_id) SELECT %(id)s, unnest(%(inputs)s::text[])
@@ -39,7 +48,7 @@ _STORE_INPUTS = """
 def store(job: Job, inputs: Sequence[Input], changes: Sequence[log.Change]) -> None:
     """Store a new job with what is recorded of it, all or nothing, in one trip to the database.
 
-    Tells `job` the moment; no other default that the database fills in.
+    Tells `job` the moment and its position; no other default that the database fills in.
     """
     values = {
         "id": job.id,
@@ -52,10 +61,15 @@ def store(job: Job, inputs: Sequence[Input], changes: Sequence[log.Change]) -> N
         "submitted_by": job.submitted_by_id,
         "source_info": job.source_info,
         "batch": job.batch_id,
+        "owner": job.owner,
+        "priority": job.priority,
+        "is_background": job.is_background,
+        "checkpoint": job.checkpoint,
+        "work": job.work,
         "inputs": [kept.sha256 for kept in inputs],
     }
     statements = _STORE + (_STORE_INPUTS if inputs else "")
-    [job.created_at] = log.execute_and_record(statements, values, changes)
+    job.created_at, job.position = log.execute_and_record(statements, values, changes)
 
 
 def store_copies(first: Job, others: Iterable[Mapping[str, Any]]) -> None:

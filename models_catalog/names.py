@@ -26,6 +26,7 @@ HASH_MISMATCH = "hash_mismatch"
 """The warning of a match by name whose hash on the server is another than the one asked for."""
 
 MAX_LENGTH = 1024
+MAX_KEY_LENGTH = 200
 _MAX_SHOWN = 120
 _MAX_CANDIDATES = 5
 _MAX_SUGGESTIONS = 3
@@ -170,6 +171,21 @@ def normalized(wanted: str, listing: Sequence[Listed]) -> str:
     except (CheckpointNotFound, CheckpointAmbiguous):
         path = _Wish.read(wanted).below_models
         return path.replace("/", "\\") if _is_windows(listing) else path
+
+
+def key_of(wanted: str | None) -> str:
+    """A short form that is the same for most ways to write one name: its stem in lower case.
+
+    Empty for no name at all, and for what can be none. Enough to tell whether two jobs are
+    likely to want the same file loaded; two files of one name in two folders look the same.
+    """
+    if wanted is None or is_no_override(wanted):
+        return ""
+    try:
+        wish = _Wish.read(wanted)
+    except NameRejected:
+        return ""
+    return _without_extension(wish.basename).casefold()[-MAX_KEY_LENGTH:]
 
 
 def is_answered_by(listed: Listed, model_name: str, model_hash: str) -> bool:

@@ -6,7 +6,7 @@ Events never hold secrets; a changed password is named, not shown.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,8 @@ def add_server(
     logins: Logins = NO_LOGINS,
     keeps_copies: bool = True,
     protocol: str = Protocol.AUTO,
+    quiet_hours: Sequence[Mapping[str, Any]] = (),
+    time_zone: str = "UTC",
 ) -> Server:
     """Add a server, or revive the retired one of that name.
 
@@ -104,6 +106,7 @@ def add_server(
             server.retired_at, server.is_paused, server.drain = None, False, ""
             server.keeps_copies = keeps_copies
             server.protocol = protocol
+            server.quiet_hours, server.time_zone = list(quiet_hours), time_zone
             _drop_logins(server)
             _move(server, address)
             _set_logins(server, logins)
@@ -127,6 +130,8 @@ def update_server(
     logins: Logins | None = None,
     keeps_copies: bool | None = None,
     protocol: str | None = None,
+    quiet_hours: Sequence[Mapping[str, Any]] | None = None,
+    time_zone: str | None = None,
 ) -> Server:
     """Change what is not None. A server whose address or login changed has to be probed anew.
 
@@ -142,23 +147,32 @@ def update_server(
                 _name(server, clean_alias(alias))
             if description is not None:
                 server.description = description
-            if keeps_copies is not None:
-                server.keeps_copies = keeps_copies
-            if protocol is not None:
-                server.protocol = protocol
+            plain = {
+                "keeps_copies": keeps_copies,
+                "protocol": protocol,
+                "quiet_hours": None if quiet_hours is None else list(quiet_hours),
+                "time_zone": time_zone,
+            }
+            for name, value in plain.items():
+                if value is not None:
+                    setattr(server, name, value)
             if logins is not None:
                 _set_logins(server, logins)
             if address is not None and address.url != server.address:
                 _move(server, address)
             changed = [name for name, value in _values(server).items() if before[name] != value]
             if changed:
-                if set(changed) - {"alias", "description", "keeps_copies"}:
+                if set(changed) - _LEAVES_HEALTH:
                     _forget_health(server)
                 server.save()
                 record([_change("server.updated", server, changed=changed)])
     except IntegrityError as error:
         raise ServerExists(alias or "") from error
     return server
+
+
+_LEAVES_HEALTH = {"alias", "description", "keeps_copies", "quiet_hours", "time_zone"}
+"""What can be changed without looking at that Forge anew."""
 
 
 def remove_server(*, server_id: int) -> Server:
@@ -279,6 +293,7 @@ def _name(server: Server, alias: str) -> None:
 def _move(server: Server, address: Address) -> None:
     server.scheme, server.host, server.port = address.scheme, address.host, address.port
     server.pinned_options = []
+    server.speed = server.load_seconds = None
     _forget_health(server)
 
 
@@ -315,6 +330,8 @@ def _values(server: Server) -> Mapping[str, Any]:
         "description": server.description,
         "keeps_copies": server.keeps_copies,
         "protocol": server.protocol,
+        "quiet_hours": server.quiet_hours,
+        "time_zone": server.time_zone,
         "username": server.username,
         "password": server.password_sealed,
         "api_username": server.api_username,

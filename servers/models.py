@@ -110,11 +110,30 @@ class Server(models.Model):
         max_length=8, choices=Drain.choices, blank=True, default="", db_default=""
     )
 
+    # See servers.quiet_hours. Resting is what has a `quiet_until`.
+    quiet_hours = models.JSONField(default=list, db_default=[], blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC", db_default="UTC")
+    quiet_until = models.DateTimeField(null=True, blank=True, editable=False)
+
     # Failures and holds in a row, see servers.breaker. Held is what has a `held_until`.
     failures = models.PositiveIntegerField(default=0, db_default=0)
     holds = models.PositiveIntegerField(default=0, db_default=0)
     held_until = models.DateTimeField(null=True, blank=True)
     held_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
+
+    # See servers.speed.
+    speed = models.FloatField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Steps times pixels a second, learned from what it drew.",
+    )
+    load_seconds = models.FloatField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Seconds to load a checkpoint, learned from what it drew.",
+    )
 
     retired_at = models.DateTimeField(null=True, blank=True)
     # Settings our payloads may override, since that Forge is known to restore them.

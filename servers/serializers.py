@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
+from zoneinfo import available_timezones
 
 from rest_framework import serializers
 
@@ -11,6 +13,7 @@ from servers.aliases import MAX_LENGTH, clean_alias
 from servers.errors import ServerAddressInvalid
 from servers.fleet import Logins
 from servers.models import Protocol, Server
+from servers.quiet_hours import DAYS, MAX_SPANS
 
 
 class ServerSerializer(serializers.ModelSerializer[Server]):
@@ -45,8 +48,13 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
             "checked_at",
             "is_paused",
             "drain",
+            "quiet_hours",
+            "time_zone",
+            "quiet_until",
             "held_reason",
             "held_until",
+            "speed",
+            "load_seconds",
             "queue_name",
         ]
         read_only_fields = fields
@@ -58,6 +66,9 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
         return bool(server.api_password_sealed)
 
 
+_HOURS = ("quiet_hours", "time_zone")
+
+
 def _secret() -> serializers.CharField:
     return serializers.CharField(
         max_length=256, required=False, allow_blank=True, trim_whitespace=False, write_only=True
@@ -66,6 +77,22 @@ def _secret() -> serializers.CharField:
 
 def _name() -> serializers.CharField:
     return serializers.CharField(max_length=128, required=False, allow_blank=True)
+
+
+class QuietSpan(serializers.Serializer[Any]):
+    """Hours in which a server starts no job. They may last past midnight."""
+
+    days = serializers.ListField(
+        child=serializers.ChoiceField(DAYS),
+        required=False,
+        max_length=len(DAYS),
+        help_text="On which they begin; without, every day.",
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is no name in Python.
+        clock = serializers.RegexField(r"^([01]\d|2[0-3]):[0-5]\d\Z", max_length=5)
+        return {"from": clock, "to": deepcopy(clock), **super().get_fields()}
 
 
 class ServerInput(serializers.Serializer[Server]):
@@ -82,12 +109,26 @@ class ServerInput(serializers.Serializer[Server]):
     description = serializers.CharField(max_length=500, required=False, allow_blank=True)
     keeps_copies = serializers.BooleanField(required=False)
     protocol = serializers.ChoiceField(Protocol.choices, required=False)
+    quiet_hours = serializers.ListField(
+        child=QuietSpan(),
+        max_length=MAX_SPANS,
+        required=False,
+        help_text="When it is to start no job, by the clock in its `time_zone`.",
+    )
+    time_zone = serializers.CharField(
+        max_length=64, required=False, help_text="Like `Europe/Berlin`; `UTC` if never told."
+    )
     username = _name()
     password = _secret()
     api_username = _name()
     api_password = _secret()
     authUser = _name()  # noqa: N815
     authPass = _secret()  # noqa: N815
+
+    def validate_time_zone(self, name: str) -> str:
+        if name not in available_timezones():
+            raise serializers.ValidationError("There is no such time zone.")
+        return name
 
     def validate_alias(self, alias: str) -> str:
         return clean_alias(alias)
@@ -107,7 +148,7 @@ class ServerInput(serializers.Serializer[Server]):
             api_username=given.get("api_username"),
             api_password=given.get("api_password"),
         )
-        plain = ("alias", "address", "description", "keeps_copies", "protocol")
+        plain = ("alias", "address", "description", "keeps_copies", "protocol", *_HOURS)
         return {"logins": logins, **{name: given[name] for name in plain if name in given}}
 
     def _address(self, given: dict[str, Any]) -> Address | None:

@@ -11,7 +11,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from events.timestamps import utc_millis
-from jobs import disk, phases, presence
+from jobs import disk, phases, presence, queue_pause
 from jobs.models import Image, Job, Slot
 from servers.models import Server
 from stablequeue_project import wording
@@ -124,7 +124,7 @@ def queue_now(tab: str) -> QueueNow:
         summary=_summary(counts),
         counts=counts,
         missing=presence.missing_roles(),
-        held=disk.pause(),
+        held=disk.pause() or _pause(),
         lanes=lanes_now(),
         sections=sections,
     )
@@ -140,6 +140,11 @@ def _counts() -> dict[str, int]:
         "completed": found.get("completed", 0),
         "cancelled": found.get("cancelled", 0),
     }
+
+
+def _pause() -> str:
+    queue = queue_pause.state()
+    return phases.sentence_of_pause(queue.reason) if queue.is_paused else ""
 
 
 def _summary(counts: dict[str, int]) -> str:
@@ -159,7 +164,7 @@ def _section(name: str, tab: str, counts: dict[str, int], most: int) -> Section:
             running = jobs.processing().order_by("created_at", "id")
             return Section(name, _rows(running[:most]), counts["generating"])
         case "up-next":
-            waiting = jobs.pending().order_by("created_at", "id")
+            waiting = jobs.pending().in_line()
             return Section(name, _ranked_rows(waiting[:most]), counts["waiting"])
     statuses = ["completed"] if tab == "completed" else ["completed", "cancelled"]
     done = jobs.filter(status__in=statuses).order_by("-finished_at")
@@ -171,7 +176,7 @@ def _rows(jobs: Iterable[Job]) -> list[Row]:
 
 
 def _ranked_rows(jobs: Iterable[Job]) -> list[Row]:
-    """Rows of waiting jobs, oldest first, so that each knows its place in its server's line."""
+    """Rows of waiting jobs, in their order, so that each knows its place in its server's line."""
     taken: Counter[int] = Counter()
     rows = []
     for job in jobs:

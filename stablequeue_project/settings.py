@@ -331,6 +331,14 @@ def _bytes(name: str, default: str) -> int:
 MIN_FREE = _bytes("STABLEQUEUE_MIN_FREE", "1GiB")
 """Bytes that must be free on the disks of pictures and inputs for anything to be admitted."""
 
+OVERTAKE_JOBS = _read("int", "STABLEQUEUE_OVERTAKE_JOBS", 50, validate=validate.Range(0, 1000))
+"""Jobs that may go before their turn, one after the other, because their checkpoint is loaded."""
+OVERTAKE_SECONDS = (
+    _read("float", "STABLEQUEUE_OVERTAKE_SECONDS", 600.0, validate=validate.Range(0, 86_400))
+    * TIME_SCALE
+)
+"""Seconds after which nobody is overtaken any more, counted from the first time."""
+
 DISPATCHER_TICK = 2.0 * TIME_SCALE
 """Seconds between two looks of the dispatcher at everything, if nothing wakes it before."""
 LEASE_DEAD_TICKS = 15

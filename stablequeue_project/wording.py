@@ -52,6 +52,7 @@ _OF_PHASE = {
     "saving": _SAVING,
 }
 
+_RESTING = Chip("bars", "quiet", "Quiet hours")
 _OF_DRAIN = {
     "draining": Chip("hourglass", "quiet", "Draining"),
     "drained": Chip("bars", "quiet", "Drained"),
@@ -136,6 +137,8 @@ def chip_of_server(server: Server, running: Job | None = None) -> Chip:
         return chip_of_job(running, phases.of(running))
     if server.is_paused:
         return _OF_DRAIN.get(server.drain, _PAUSED)
+    if server.quiet_until is not None:
+        return _RESTING
     if server.held_until is not None:
         return Chip("diamond", "attention", "Held")
     return _OF_HEALTH[server.health]
@@ -145,6 +148,8 @@ def sentence_of_server(server: Server) -> str:
     """What the last look at a server found, and what helps."""
     if server.is_paused:
         return _DRAIN_SENTENCE[server.drain]
+    if server.quiet_until is not None:
+        return phases.sentence_of_rest(server)
     if server.held_until is not None:
         return f"{server.held_reason} {HELP_FOR_HELD}"
     return server.health_reason or _HEALTH_SENTENCE[server.health]

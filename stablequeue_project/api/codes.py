@@ -53,6 +53,8 @@ CODES: dict[str, Code] = {
     # Jobs and their pictures
     "JOB_NOT_FOUND": Code(404, "There is no job with this id."),
     "JOB_OPERATION_INVALID": Code(400, "The job's status does not allow this."),
+    "JOBS_APART": Code(400, "The two jobs wait for different servers."),
+    "TOO_MANY_WAITING": Code(429, "The key has as many jobs waiting as it may; see `max_waiting`."),
     "BATCH_NOT_FOUND": Code(404, "There is no batch with this id."),
     "IMAGE_NOT_FOUND": Code(404, "There is no such picture."),
     "PREVIEW_NOT_FOUND": Code(404, "There is no preview of this job now."),

@@ -108,7 +108,10 @@ def test_a_change_of_nothing_is_refused(client, new_key, body):
     answer = send_json(client, "PUT", one(new_key), body)
 
     assert answer.status_code == 400
-    assert answer.json()["message"] == "Give a name, a description, is_active or a rate_limit."
+    assert (
+        answer.json()["message"]
+        == "Give a name, a description, is_active, a rate_limit or max_waiting."
+    )
 
 
 def test_a_deleted_key_is_gone(client, new_key):

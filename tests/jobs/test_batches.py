@@ -18,8 +18,8 @@ from apikeys import registry
 from apikeys.models import ApiKey
 from events.models import Event
 from jobs import lifecycle, scheduling, slots
+from jobs.drafts import Draft
 from jobs.errors import BatchNotFound, JobOperationInvalid
-from jobs.lifecycle import Draft
 from jobs.models import Batch, Input, Job, Slot
 from tests.callers import key_headers, send_json
 from tests.factories import admit, make_claimed, make_job, make_server

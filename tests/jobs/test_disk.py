@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from events.models import Event
-from jobs import disk, images, phases, scheduling
+from jobs import disk, forecast, images, phases
 from jobs.models import Disk, Job
 from stablequeue_project.queue_now import queue_now
 from tests.factories import make_completed, make_job
@@ -148,4 +148,4 @@ def test_the_reason_costs_no_query_per_job(django_assert_num_queries):
         phase = phases.of(jobs[0])
     assert phase is not None
     assert phase.word == "queued"
-    assert scheduling.queue_position(job) == 1
+    assert forecast.queue_position(job) == 1

@@ -14,6 +14,7 @@ from apikeys import registry
 from events import forgetting, log
 from events.models import Event
 from jobs import lifecycle, slots
+from jobs.drafts import Draft
 from stablequeue_project.stack import ports
 from tests.callers import key_headers
 from tests.factories import make_claimed, make_completed, make_job, make_server
@@ -198,7 +199,7 @@ def test_filters_must_all_fit(listen, key):
 
 def test_a_batch_can_be_listened_to(listen):
     server = make_server()
-    draft = lifecycle.Draft("txt2img", {}, 1)
+    draft = Draft("txt2img", {}, 1)
     batch, ids = lifecycle.submit_many(server=server, drafts=[draft, draft])
 
     stream = listen(f"/api/v1/events?batch={batch.id}")

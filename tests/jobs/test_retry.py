@@ -6,8 +6,8 @@ import pytest
 
 from events.models import Event
 from jobs import backoff, lifecycle, scheduling, slots
+from jobs.drafts import Draft
 from jobs.errors import BatchNotFound, JobNotFound, JobOperationInvalid
-from jobs.lifecycle import Draft
 from jobs.models import Job, Slot
 from servers.models import Server
 from tests.callers import our_page, send_json

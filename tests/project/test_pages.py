@@ -205,7 +205,7 @@ def test_looking_at_a_long_queue_costs_as_many_queries_as_at_a_short_one(
         fail(make_job(server), "It broke.")
         make_job(server)
 
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         client.get(f"/queue/now?show={tab}")
 
 

@@ -18,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from apikeys import registry
 from jobs import images, lifecycle, presence, slots
-from jobs.lifecycle import Draft
+from jobs.drafts import Draft
 from jobs.models import Job, Process
 from jobs.slots import Lease
 from servers import fleet, health

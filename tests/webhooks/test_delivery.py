@@ -12,6 +12,7 @@ from django.utils import timezone
 from apikeys import registry as keys
 from events.models import Event
 from jobs import lifecycle, live
+from jobs.drafts import Draft
 from tests.factories import make_server
 from tests.webhooks.receiver import Receiver
 from webhooks import delivery, registry, sending, signing, spreading
@@ -326,7 +327,7 @@ def test_a_job_has_a_webhook_of_its_own(key, receiver, advance):
 def test_a_batch_has_a_webhook_of_its_own(receiver, advance):
     secret = signing.new_secret()
     server = make_server()
-    drafts = [lifecycle.Draft("txt2img", {}, seed) for seed in range(3)]
+    drafts = [Draft("txt2img", {}, seed) for seed in range(3)]
     hook = Hook(receiver.url, secret, ["job.cancelled"])
     batch, ids = lifecycle.submit_many(server=server, drafts=drafts, hook=hook)
     lifecycle.cancel_batch(batch_id=batch.id)

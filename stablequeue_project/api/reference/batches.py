@@ -9,7 +9,7 @@ from rest_framework import serializers
 from events.timestamps import UtcMillis
 from jobs.models import Job
 from jobs.serializers import BulkSerializer, PageQuery
-from stablequeue_project.api.reference.jobs import ONE_CLIENT, AcceptedJob
+from stablequeue_project.api.reference.jobs import ONE_CLIENT, AcceptedJob, Span
 from stablequeue_project.api.reference.operation import Chapter, Operation
 from stablequeue_project.api.reference.shared import IDEMPOTENCY_KEY
 
@@ -51,6 +51,14 @@ class ShownBatch(serializers.Serializer[Any]):
     jobs_url = serializers.CharField(help_text="Where its jobs are listed, in their order.")
 
 
+class BatchInFull(ShownBatch):
+    """How far a batch is, and when its last job will be done."""
+
+    estimated_end = Span(
+        allow_null=True, help_text="Of its last job that waits or runs, see that of a job."
+    )
+
+
 class ShownBatches(serializers.Serializer[Any]):
     """A page of batches."""
 
@@ -85,7 +93,7 @@ BATCHES = Chapter(
             status=202,
             answer=AcceptedBatch,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE", "TOO_MANY_WAITING"),
             made={"batch_id": "/batch_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),
@@ -100,7 +108,7 @@ BATCHES = Chapter(
         "GET /api/v1/batches/{batch_id}": Operation(
             id="read_batch",
             summary="Read how far a batch is",
-            answer=ShownBatch,
+            answer=BatchInFull,
             errors=("BATCH_NOT_FOUND",),
         ),
         "POST /api/v1/batches/{batch_id}/cancel": Operation(

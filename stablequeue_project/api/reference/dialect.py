@@ -16,7 +16,7 @@ from stablequeue_project.api.reference.jobs import (
     AcceptedJob,
     ChangedJob,
     Done,
-    ShownJob,
+    JobInFull,
     ShownJobs,
 )
 from stablequeue_project.api.reference.operation import Chapter, Operation
@@ -46,7 +46,7 @@ class AcceptedBatchV2(AcceptedBatch):
     warnings = serializers.ListField(child=serializers.CharField())
 
 
-class ShownJobV2(ShownJob):
+class ShownJobV2(JobInFull):
     """A job, with its id under all names."""
 
     mobilesd_job_id = serializers.UUIDField(help_text="The same id.")
@@ -91,7 +91,7 @@ DIALECT = Chapter(
             status=202,
             answer=AcceptedJobV2,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE", "TOO_MANY_WAITING"),
             made={"job_id": "/job_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),
@@ -104,7 +104,7 @@ DIALECT = Chapter(
             status=202,
             answer=AcceptedBatchV2,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE", "TOO_MANY_WAITING"),
             made={"batch_id": "/batch_id"},
             headers=(IDEMPOTENCY_KEY,),
         ),

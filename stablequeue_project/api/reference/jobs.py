@@ -9,9 +9,12 @@ from rest_framework import serializers
 from events.timestamps import UtcMillis
 from jobs.models import Job
 from jobs.serializers import (
+    CLASSES,
     GenerateSerializer,
     JobListQuery,
+    MoveSerializer,
     PictureQuery,
+    PlaceSerializer,
     RetryFailedSerializer,
 )
 from stablequeue_project.api.reference.operation import Chapter, Operation
@@ -69,6 +72,36 @@ class ShownJob(serializers.Serializer[Any]):
     source_info = serializers.CharField(allow_null=True)
     batch_id = serializers.UUIDField(allow_null=True, help_text="Of the batch it belongs to.")
     is_starred = serializers.BooleanField(help_text="Whether it is spared by retention.")
+    priority = serializers.IntegerField(help_text="From 1 to 10; the highest goes first.")
+    job_class = serializers.ChoiceField(
+        CLASSES, help_text="Background jobs go when no interactive one waits."
+    )
+
+
+class Span(serializers.Serializer[Any]):
+    """An interval in which something is expected."""
+
+    earliest = UtcMillis()
+    latest = UtcMillis()
+
+
+class JobInFull(ShownJob):
+    """A job, and when its turn will be."""
+
+    queue_position = serializers.IntegerField(
+        allow_null=True,
+        help_text="Of a job that waits: its place among those that wait for its server; the next "
+        "one has 1.",
+    )
+    estimated_start = Span(
+        allow_null=True,
+        help_text="Null unless it only waits for its turn on a server whose speed is known: one "
+        "that has drawn something.",
+    )
+    estimated_end = Span(allow_null=True)
+    estimated_time_remaining = serializers.FloatField(
+        allow_null=True, help_text="Seconds until it is done, in the middle of that interval."
+    )
 
 
 class ShownJobs(serializers.Serializer[Any]):
@@ -126,7 +159,7 @@ JOBS = Chapter(
             status=202,
             answer=AcceptedJob,
             more_answers=ONE_CLIENT,
-            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE"),
+            errors=("SERVER_NOT_FOUND", "STORAGE_UNAVAILABLE", "TOO_MANY_WAITING"),
             example="generate",
             made=_ID,
             headers=(IDEMPOTENCY_KEY,),
@@ -143,7 +176,7 @@ JOBS = Chapter(
         "GET /api/v1/queue/jobs/{job_id}/status": Operation(
             id="read_job",
             summary="Read a job",
-            answer=ShownJob,
+            answer=JobInFull,
             errors=("JOB_NOT_FOUND",),
             example="job-status",
         ),
@@ -163,6 +196,33 @@ JOBS = Chapter(
             answer=Done,
             errors=("JOB_NOT_FOUND",),
             example="job-delete",
+        ),
+        "PATCH /api/v1/queue/jobs/{job_id}": Operation(
+            id="change_job",
+            summary="Change the priority or class of a job that waits",
+            body=PlaceSerializer,
+            answer=ChangedJob,
+            errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID", "VALIDATION_FAILED"),
+        ),
+        "POST /api/v1/queue/jobs/{job_id}/move": Operation(
+            id="move_job",
+            summary="Move a job that waits",
+            description="With `to` it goes to the `front`, before all that wait for its server "
+            "whatever their priority, or to the `back`, behind all of its priority. With `before` "
+            "or `after` it goes next to another job and takes over its priority and class. Among "
+            "jobs of one priority a loaded checkpoint may still let some go before others; the "
+            "front is exact.",
+            body=MoveSerializer,
+            answer=ChangedJob,
+            errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID", "JOBS_APART", "VALIDATION_FAILED"),
+        ),
+        "POST /api/v1/queue/jobs/{job_id}/run-now": Operation(
+            id="run_job_now",
+            summary="Let a job that waits go first, even if all is paused",
+            description="It is started as soon as its server has drawn what it draws, also while "
+            "the queue or the server is paused. What is off, held or removed still draws nothing.",
+            answer=ChangedJob,
+            errors=("JOB_NOT_FOUND", "JOB_OPERATION_INVALID"),
         ),
         "POST /api/v1/queue/jobs/{job_id}/retry": Operation(
             id="retry_job",

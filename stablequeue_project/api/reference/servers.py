@@ -62,7 +62,8 @@ SERVERS = Chapter(
             "`keeps_copies` off and accept a second drawing. `protocol` says how that Forge is "
             "talked to: `api` (it was started with `--api`), `session` (over its own page), or "
             "`auto` (the default), which finds out. Over its page it draws from words only, and "
-            "scripts are left out with a warning. What was found is in `capabilities`.",
+            "scripts are left out with a warning. What was found is in `capabilities`. In its "
+            "`quiet_hours` it starts no job but one that is run now; what runs is finished.",
             body=ServerInput,
             status=201,
             answer=ChangedServer,
