@@ -16,7 +16,7 @@ COPY apikeys apikeys
 COPY events events
 COPY jobs jobs
 COPY models_catalog models_catalog
-COPY pictures pictures
+COPY imaging imaging
 COPY servers servers
 COPY stablequeue_project stablequeue_project
 COPY webhooks webhooks

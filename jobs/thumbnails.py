@@ -18,8 +18,8 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from imaging import making
 from jobs.models import Image
-from pictures import making
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from django.conf import settings
 
+from imaging import making
 from models_catalog.models import FolderFile
 from models_catalog.preview_files import Preview, open_preview
-from pictures import making
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from imaging import making
 from models_catalog.civitai_addresses import (
     MAX_ID,
     MAX_LENGTH,
@@ -19,7 +20,6 @@ from models_catalog.known_files import BOTH, KnownFile, KnownFiles
 from models_catalog.listings import Listing
 from models_catalog.model_files import ModelFile, checkpoint_files, gathered
 from models_catalog.verification import Verification
-from pictures import making
 from servers.forge import Checkpoint, Lora
 
 # --- what clients ask --------------------------------------------------------------------

@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 from PIL import Image as Picture
 
+from imaging import making
 from jobs import images, lifecycle, thumbnails
-from pictures import making
 from tests.factories import make_completed, make_job, make_server, png
 from tests.flows.stack import eventually
 
@@ -60,9 +60,7 @@ def _make():
 
 def _maker():
     children = psutil.Process().children()
-    return next(
-        (child for child in children if "pictures.thumbnail_maker" in child.cmdline()), None
-    )
+    return next((child for child in children if "imaging.thumbnail_maker" in child.cmdline()), None)
 
 
 def bomb(side):

@@ -1,6 +1,6 @@
 """A program that makes thumbnails, so that a picture made to kill its reader kills only this.
 
-`python -m pictures.thumbnail_maker` reads orders from its standard input, one JSON object a
+`python -m imaging.thumbnail_maker` reads orders from its standard input, one JSON object a
 line: `{"source": path, "targets": {path: longest side}}`. It answers each with a line:
 `{"bytes": n}` when all are made, `{"spoiled": why}` when the picture is at fault,
 `{"storage": why}` when the disk is. Memory, processor time and the size of what is written

@@ -1,0 +1,1 @@
+"""Making pictures smaller, without trust in those who made them. Knows no other part of ours."""
