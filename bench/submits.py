@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 from bench import api, load
 from bench.api import Api
@@ -13,6 +14,7 @@ from bench.stack import Stack
 from stablequeue_project.stack import ports
 
 _CLIENTS = (1, 8, 32)
+_BATCH = 1000
 
 
 def submits(stack: Stack, *, quick: bool) -> list[Row]:
@@ -39,7 +41,18 @@ def submits(stack: Stack, *, quick: bool) -> list[Row]:
                 ),
                 Row("  the bare view", theirs, f"{len(theirs) / seconds:.0f} /s"),
             ]
-    return rows
+    return [*rows, _bulk(stack, alias, count=3 if quick else 10)]
+
+
+def _bulk(stack: Stack, alias: str, *, count: int) -> Row:
+    """Batches of as many jobs as one request may bring, one request after the other."""
+    body = {**api.job(alias), "bulk_quantity": _BATCH}
+    times = []
+    for _ in range(count):
+        began = time.monotonic()
+        stack.api.call("POST", "/api/v1/generate/bulk", body)
+        times.append(time.monotonic() - began)
+    return Row(f"batches of {_BATCH} jobs", times, f"{count * _BATCH / sum(times):.0f} /s")
 
 
 def _load(target: Api, alias: str, clients: int, seconds: float) -> Load:
