@@ -28,7 +28,7 @@ from servers.forge_errors import (
     ForgeUnknownSetting,
     ForgeUnreachable,
 )
-from servers.forge_line import Credentials, Line, PeerGuard
+from servers.forge_line import Credentials, Line
 from servers.forge_refusals import Reply, require_answer, require_delivery
 from servers.forge_replies import (
     Activity,
@@ -45,7 +45,7 @@ from servers.forge_replies import (
 )
 from servers.forge_timing import Timing
 from servers.forge_watch import Watch, follow
-from servers.forge_wire import NotOursNow, Wire
+from servers.forge_wire import NotOursNow, OnWire
 
 __all__ = [
     "Activity",
@@ -88,35 +88,8 @@ class Probe:
     has_progress: bool
 
 
-class ForgeClient:
-    """Asks one Forge. Holds no connection between calls; may be used by several threads.
-
-    `address` is a base URL like `http://192.168.1.100:7860`. `credentials` go to the API's
-    routes, `page_credentials` to those of the page that hand out pictures. `guard` judges the
-    address a name has led to.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        *,
-        credentials: Credentials | None = None,
-        page_credentials: Credentials | None = None,
-        timing: Timing | None = None,
-        guard: PeerGuard | None = None,
-    ) -> None:
-        self.address = address
-        self.timing = timing or Timing()
-        self._wire = Wire(
-            address,
-            credentials=credentials,
-            page_credentials=page_credentials,
-            timing=self.timing,
-            guard=guard,
-        )
-
-    def __repr__(self) -> str:
-        return f"ForgeClient({self.address!r})"
+class ForgeClient(OnWire):
+    """Asks one Forge over its API, see `forge_wire.OnWire`."""
 
     # --- questions -------------------------------------------------------------------
 

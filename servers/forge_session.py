@@ -19,7 +19,7 @@ from typing import Any
 
 from servers.forge import Kind, Probe
 from servers.forge_errors import ForgeBadReply, ForgeConnectionLost, ForgeNotReady, ForgeRejected
-from servers.forge_line import Credentials, Line, PeerGuard
+from servers.forge_line import Line
 from servers.forge_page import INTERRUPT, RESTORE, TXT2IMG, Page, read_page
 from servers.forge_page_form import form_for
 from servers.forge_page_replies import Output, Stream, read_joined, read_output, read_stream
@@ -35,40 +35,15 @@ from servers.forge_replies import (
     read_app_id,
     read_loras,
 )
-from servers.forge_timing import Timing
 from servers.forge_watch import Watch, follow
-from servers.forge_wire import NotOursNow, Wire
+from servers.forge_wire import NotOursNow, OnWire
 
 _HASH = re.compile(r" \[([0-9a-f]{10})\]$")
 _LOOKS_UNTIL_GONE = 3
 
 
-class ForgeSession:
-    """Draws through the page of one Forge. Holds no connection between calls.
-
-    The same in use as `forge.ForgeClient`; several threads may use it.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        *,
-        page_credentials: Credentials | None = None,
-        timing: Timing | None = None,
-        guard: PeerGuard | None = None,
-    ) -> None:
-        self.address = address
-        self.timing = timing or Timing()
-        self._wire = Wire(
-            address,
-            credentials=None,
-            page_credentials=page_credentials,
-            timing=self.timing,
-            guard=guard,
-        )
-
-    def __repr__(self) -> str:
-        return f"ForgeSession({self.address!r})"
+class ForgeSession(OnWire):
+    """Draws through the page of one Forge, the same in use as `forge.ForgeClient`."""
 
     # --- questions -------------------------------------------------------------------
 

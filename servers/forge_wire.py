@@ -126,3 +126,33 @@ class Wire:
         is_news = time.monotonic() - asked_at < self.timing.check_holds
         if progress.state != "active" or ends_soon or not is_news:
             raise NotOursNow
+
+
+class OnWire:
+    """A client of one Forge, in whichever way it talks to it.
+
+    `address` is a base URL like `http://192.168.1.100:7860`. Holds no connection between calls;
+    may be used by several threads. For the rest see `Wire`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: Credentials | None = None,
+        page_credentials: Credentials | None = None,
+        timing: Timing | None = None,
+        guard: PeerGuard | None = None,
+    ) -> None:
+        self.address = address
+        self.timing = timing or Timing()
+        self._wire = Wire(
+            address,
+            credentials=credentials,
+            page_credentials=page_credentials,
+            timing=self.timing,
+            guard=guard,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r})"
